@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// Collectives: free functions on contiguous tensors. All ranks of the group call the same one in the same order.
+///
+///     all_gather(x, out, mesh[Axis::row], stream);      // x [n, …] → out [n·size, …], in rank order
+///
+/// Stream      enqueued on `stream`; tensors must live until it has run
+/// Numerics    sums are taken in rank order, so all ranks get the same bits, and the same bits every time
+/// Throws      InvalidArgument before any communication if shapes, dtypes or devices do not fit;
+///             CommError, when the stream is next waited for, if a peer is lost or silent
+#include <string>
+#include <vector>
+
+#include "dsr/comm/communicator.hpp"
+#include "dsr/core/stream.hpp"
+#include "dsr/core/tensor.hpp"
+
+namespace dsr {
+
+enum class Reduce : std::uint8_t { sum, max, min };
+
+/// out [size·e] = the ranks' x [e] in rank order. x may be this rank's own part of out.
+void all_gather(Tensor x, Tensor out, Communicator& group, Stream& stream);
+
+/// out [e] = this rank's part of the sum of the ranks' x [size·e]. out may be this rank's own part of x.
+void reduce_scatter(Tensor x, Tensor out, Communicator& group, Stream& stream);
+
+/// x = the reduction of the ranks' x, in place; f32, f64, i32 or i64.
+void all_reduce(Tensor x, Reduce operation, Communicator& group, Stream& stream);
+
+/// x of `root` to all.
+void broadcast(Tensor x, int root, Communicator& group, Stream& stream);
+
+/// out [size, e]: part i is what rank i had as its part `rank` of x [size, e]. Out of place.
+void all_to_all(Tensor x, Tensor out, Communicator& group, Stream& stream);
+
+void send(Tensor x, int to, Communicator& group, Stream& stream);
+void receive(Tensor x, int from, Communicator& group, Stream& stream);
+
+/// Blocks the caller until all ranks of the group are here.
+void wait_for_all(Communicator& group);
+
+/// Host values and text, blocking; for control, not for data.
+double all_reduce_value(double value, Reduce operation, Communicator& group);
+/// The text of `root`, on all ranks.
+std::string broadcast_text(std::string text, int root, Communicator& group);
+/// The texts of all ranks in rank order, on all ranks.
+std::vector<std::string> gather_texts(std::string const& text, Communicator& group);
+
+}  // namespace dsr

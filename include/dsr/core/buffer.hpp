@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// Buffer owns memory on a device; a Tensor views it. On `meta` it has addresses and no memory.
+///
+///     Buffer weights{bytes, runtime.device()};
+///     Tensor w{weights.data(), {F, H}, DType::f32, weights.device()};
+#include "dsr/core/device.hpp"
+#include "dsr/core/shape.hpp"
+
+namespace dsr {
+
+/// Alignment of every Buffer and of every tensor that an Arena hands out.
+inline constexpr Size kAlignment_bytes = 128;
+
+/// Moves, does not copy: two owners of one allocation would free it twice. Not thread-safe.
+class Buffer {
+ public:
+  Buffer() = default;
+  /// Uninitialised memory. Throws OutOfMemory with the size asked for, CudaError in a build without CUDA.
+  Buffer(Size bytes, Device device);
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+  Buffer(Buffer const&) = delete;
+  Buffer& operator=(Buffer const&) = delete;
+
+  void* data() const { return data_; }
+  Size bytes() const { return bytes_; }
+  Device device() const { return device_; }
+
+ private:
+  void* data_ = nullptr;
+  Size bytes_ = 0;
+  Device device_ = kCpu;
+};
+
+}  // namespace dsr

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// Device: where memory lives and work runs. `meta` has no memory: work there is checked and counted, not done.
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace dsr {
+
+struct Device {
+  enum class Kind : std::uint8_t { cpu, cuda, meta };
+  Kind kind = Kind::cpu;
+  int index = 0;
+  bool operator==(Device const&) const = default;
+};
+
+inline constexpr Device kCpu{Device::Kind::cpu, 0};
+inline constexpr Device kMeta{Device::Kind::meta, 0};
+
+/// "cpu", "cuda:0", "meta".
+std::string to_string(Device device);
+
+/// "cpu", "cuda", "cuda:1" or "meta" → Device. Throws InvalidArgument that names the nearest known device.
+Device parse_device(std::string_view text);
+
+/// Throws CudaError if this build cannot use the device (CUDA asked for in a build without it).
+void require_device(Device device);
+
+}  // namespace dsr

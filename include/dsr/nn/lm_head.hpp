@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// LmHead: projection to the vocabulary and cross entropy, vocabulary cut over row × col; a model's last stage.
+///
+///     LmHead head{{.vocabulary = V, .hidden = H}, mesh, &embedding.tokens()};    // tied
+///     head.forward(pass, x, {});           // adds the loss sum to pass.loss(); x [T/R, H/C]
+///
+/// In Mode::train forward also computes gradients, chunk by chunk of tokens, so that logits are made once and never
+/// stored whole: the gradient of a sum needs no factor from outside. backward only hands dx on.
+#include <memory>
+
+#include "dsr/nn/layer.hpp"
+#include "dsr/nn/pass.hpp"
+
+namespace dsr {
+
+struct LmHeadOptions {
+  Size vocabulary = 0, hidden = 0;
+  double stddev = 0.02;
+  Size chunk_tokens = 1024;  ///< tokens whose logits exist at a time
+};
+
+/// Shapes      x [T/R, H/C], weight [V/(R·C), H], rows padded
+/// Cost        elements sent: gather and scatter of x, each (R−1)·u over row and R·(C−1)·u over col, u = T·H/(R·C);
+///             statistics over row × col: all-reduce of 1 and of 2 numbers per token, chunk by chunk
+/// Collective  over row, col and row × col
+class LmHead : public Layer {
+ public:
+  /// tied: the embedding's token table, which must outlive the head; null: a weight of its own.
+  LmHead(LmHeadOptions options, Mesh const& mesh, Parameter* tied = nullptr);
+  void forward(Pass& pass, Tensor x, Tensor y) override;
+  void backward(Pass& pass, Tensor dy, Tensor dx) override;
+  void visit(Visitor& visitor) override;
+
+  /// logits [V] of token `row` of the micro-batch, on every rank of the replica. Mode::evaluate only.
+  void logits(Pass& pass, Tensor x, Size row, Tensor out);
+
+ private:
+  Tensor gathered(Pass& pass, Tensor x, Tensor out);
+  Parameter& weight() { return tied_ ? *tied_ : *own_; }
+  Size valid_columns(Mesh const& mesh) const;
+
+  LmHeadOptions options_;
+  Parameter* tied_;
+  std::unique_ptr<Parameter> own_;
+};
+
+}  // namespace dsr

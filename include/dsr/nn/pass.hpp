@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// Pass: one micro-batch's way through a model: its Batch, its streams, what backward needs, and scratch memory.
+///
+///     Pass pass{mesh, compute, exchange, measure(model, mesh, B, S, options).arenas, options};
+
+///     pass.begin(batch, Mode::train, step);  model.forward(pass, {}, {});  model.backward(pass, {}, {});
+///
+/// Nothing in it allocates from the system: addresses repeat from step to step.
+#include <functional>
+#include <vector>
+
+#include "dsr/core/arena.hpp"
+#include "dsr/core/batch.hpp"
+#include "dsr/core/rng.hpp"
+#include "dsr/core/stream.hpp"
+#include "dsr/mesh/mesh.hpp"
+#include "dsr/nn/layer.hpp"
+
+namespace dsr {
+
+enum class Mode : std::uint8_t { train, evaluate };
+
+/// What forward gathered for a matrix product: gathered again in backward, or kept.
+enum class Regather : std::uint8_t { no, yes };
+
+struct PassOptions {
+  DType dtype = DType::f32;          ///< of activations: f32 or f64
+  Regather regather = Regather::yes;
+  std::uint64_t seed = 1;            ///< of dropout
+  double dropout = 0;                ///< probability; 0 in Mode::evaluate whatever is given here
+};
+
+struct ArenaSizes {
+  Size saved_bytes = 0, scratch_bytes = 0;
+  bool operator==(ArenaSizes const&) const = default;
+};
+
+class Pass;
+
+/// Scratch memory that goes back when the frame ends. Frames end in reverse order.
+class Scratch {
+ public:
+  explicit Scratch(Arena& arena) : arena_(&arena), mark_(arena.used_bytes()) {}
+  ~Scratch() { arena_->release(mark_); }
+  Scratch(Scratch const&) = delete;
+  Scratch& operator=(Scratch const&) = delete;
+  Tensor take(Shape const& shape, DType dtype) { return arena_->take(shape, dtype); }
+
+ private:
+  Arena* arena_;
+  Size mark_;
+};
+
+/// Neither copies nor moves: layers hold references during a call. One host thread. Mesh and streams must outlive it.
+class Pass {
+ public:
+  /// `compute` and `exchange` may be on another device than the mesh only if all three are meta.
+  Pass(Mesh const& mesh, Stream& compute, Stream& exchange, ArenaSizes sizes, PassOptions options);
+  Pass(Pass const&) = delete;
+  Pass& operator=(Pass const&) = delete;
+
+  /// Starts a micro-batch: forgets what was kept, frees saved memory, zeroes nothing.
+  void begin(Batch const& batch, Mode mode, Size step);
+
+  Batch const& batch() const { return batch_; }
+  Mesh const& mesh() const { return *mesh_; }
+  Mode mode() const { return mode_; }
+  DType dtype() const { return options_.dtype; }
+  Regather regather() const { return options_.regather; }
+  /// T, padded.
+  Size tokens() const { return batch_.tokens.size(0); }
+  /// Dropout probability in force: 0 in Mode::evaluate.
+  double dropout() const { return mode_ == Mode::train ? options_.dropout : 0; }
+  /// Key of the random numbers of a site (a layer and a place in it) in this step.
+  RandomKey random(RandomPurpose purpose, std::uint64_t site) const;
+
+  Stream& stream() { return *compute_; }
+  /// The stream for collectives over the model axes.
+  Stream& exchange() { return *exchange_; }
+  /// The next work on `exchange` sees what compute has written; and the other way round.
+  void exchange_after_compute() { exchange_->wait(compute_->record()); }
+  void compute_after_exchange() { compute_->wait(exchange_->record()); }
+
+  /// Memory that lives until this micro-batch's backward is over.
+  Tensor make_saved(Shape const& shape) { return saved_.take(shape, options_.dtype); }
+  /// Remembers a view for the layer's backward; kept() gives the views back in reverse order.
+  /// In Mode::evaluate keep() does nothing.
+  void keep(Layer const& layer, Tensor view);
+  /// Throws InvalidArgument if the latest view is another layer's: forward and backward do not mirror.
+  Tensor kept(Layer const& layer);
+  /// A frame of scratch memory: auto frame = pass.scratch();
+  Scratch scratch() { return Scratch{scratch_}; }
+
+  /// Loss sum of this micro-batch so far, [1] f64, the same on all ranks of the replica; layers add into it.
+  Tensor loss() const { return loss_; }
+
+  /// Tells whoever reduces gradients that one use of a parameter has added its part.
+  void gradient_added(Parameter& parameter) { if (on_gradient_) on_gradient_(parameter); }
+  /// Sets what gradient_added calls; empty: nothing.
+  void on_gradient(std::function<void(Parameter&)> callback) { on_gradient_ = std::move(callback); }
+
+  /// Highest use of both arenas so far.
+  ArenaSizes high_water() const { return {saved_.high_water_bytes(), scratch_.high_water_bytes()}; }
+
+ private:
+  struct Kept {
+    Layer const* layer;
+    Tensor view;
+  };
+  Mesh const* mesh_;
+  Stream* compute_;
+  Stream* exchange_;
+  PassOptions options_;
+  Arena saved_, scratch_, loss_arena_;
+  Tensor loss_;
+  Batch batch_;
+  Mode mode_ = Mode::train;
+  Size step_ = 0;
+  std::vector<Kept> kept_;
+  std::function<void(Parameter&)> on_gradient_;
+};
+
+/// The shapes of a Batch without memory, for a meta Pass: T padded to a multiple of the mesh's row size.
+Batch meta_batch(Mesh const& mesh, Size sequences, Size sequence_tokens);
+
+/// Everything a micro-batch of a model does, found by running its layers on meta streams and a meta mesh of the
+/// same shape; touches no data, so the real layers can be measured.
+struct Measured {
+  ArenaSizes arenas;
+  Work work;                               ///< of compute, forward and backward
+  std::vector<std::pair<AxisSet, Traffic>> traffic;  ///< of groups that were used
+};
+Measured measure(Layer& model, Mesh const& mesh, Size sequences, Size sequence_tokens, PassOptions options);
+
+}  // namespace dsr

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// Matrix products of views, single or in strided batches.
+///
+///     matmul(x, w, y, {.b = Transpose::yes}, stream);                   // y [T, F] = x [T, H] · w [F, H]ᵀ
+///     matmul(dy, x, dw, {.a = Transpose::yes, .beta = 1}, stream);      // dw [F, H] += dyᵀ · x
+#include "dsr/core/stream.hpp"
+#include "dsr/core/tensor.hpp"
+
+namespace dsr {
+
+enum class Transpose : std::uint8_t { no, yes };
+
+struct MatmulOptions {
+  Transpose a = Transpose::no, b = Transpose::no;
+  double alpha = 1;
+  double beta = 0;  ///< 0: out is overwritten and may be uninitialised
+};
+
+/// out = alpha · op(a) · op(b) + beta · out.
+///
+/// Shapes      op(a) [M, K], op(b) [K, N], out [M, N]; views with any row stride, unit stride in the last dimension.
+///             A leading dimension of n is a batch of n; operands without it are used by every member. If out has
+///             none while a or b has, the products are summed into it.
+/// Work        2·M·N·K flops per member
+/// Throws      InvalidArgument if shapes, dtypes (equal; f32 or f64) or strides do not fit
+void matmul(Tensor a, Tensor b, Tensor out, MatmulOptions options, Stream& stream);
+
+}  // namespace dsr

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// AdamW over flat buffers, with clipping by the global norm; state whole or cut as ZeRO-1.
+///
+///     dsr::AdamW optimizer{parameters, {.weight_decay = 0.1}};
+///     StepResult r = optimizer.step(tokens, lr, stream, exchange);      // gradients are reduced
+#include <vector>
+
+#include "dsr/core/buffer.hpp"
+#include "dsr/optim/gradients.hpp"
+#include "dsr/state/parameters.hpp"
+#include "dsr/state/state.hpp"
+
+namespace dsr {
+
+struct AdamWOptions {
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
+  double weight_decay = 0;  ///< of matrices only
+  double clip = 0;          ///< largest global gradient norm; 0: no clipping
+  ZeroStage zero = ZeroStage::zero;
+  /// Throws InvalidArgument if a number is out of range.
+  void validate() const;
+};
+
+enum class StepOutcome : std::uint8_t { applied, skipped_not_finite };
+
+struct StepResult {
+  double gradient_norm = 0;  ///< of the mean gradient over tokens, before clipping
+  StepOutcome outcome = StepOutcome::applied;
+};
+
+/// Moves. Parameters must outlive it.
+class AdamW {
+ public:
+  AdamW(Parameters& parameters, AdamWOptions options = {});
+  AdamW(AdamW&&) noexcept = default;
+
+  /// One step from reduced gradient sums over `tokens` tokens of the whole job; collective over the world.
+  /// A norm that is not finite changes nothing and is counted. With ZeRO-1 the new weights are gathered.
+  StepResult step(Size tokens, double lr, Stream& compute, Stream& exchange);
+
+  AdamWOptions const& options() const { return options_; }
+  Parameters& parameters() { return *parameters_; }
+  Size steps() const { return steps_; }             ///< applied
+  Size skipped() const { return skipped_; }
+  /// Bytes of moments on this rank.
+  Size state_bytes() const;
+
+ private:
+  struct Moments {
+    Tensor m, v;  // the owned parts of a flat buffer's buckets, one after the other
+  };
+  double gradient_norm(Size tokens, Stream& compute);
+  FlatRange updated(FlatBuffer const& flat, Bucket const& bucket) const;
+
+  Parameters* parameters_;
+  AdamWOptions options_;
+  std::vector<Moments> moments_;
+  std::vector<Buffer> buffers_;
+  Buffer norm_buffer_;
+  Size steps_ = 0, skipped_ = 0;
+};
+
+}  // namespace dsr

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The main of tests that need no ranks.
+#define CATCH_CONFIG_RUNNER
+#include "support/catch.hpp"
+
+int main(int argc, char** argv) { return Catch::Session().run(argc, argv); }
