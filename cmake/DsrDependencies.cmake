@@ -1,32 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 # Finds what the library is built from. All of it is linked PRIVATE: users of dsr::dsr need none of the headers.
-find_package(MPI 3.1 COMPONENTS C)
-if(NOT MPI_C_FOUND)
-  message(FATAL_ERROR "dsr: MPI not found. Install openmpi-bin and libopenmpi-dev (or MPICH), "
-                      "or run: bash cmake/install_deps.sh")
-endif()
 
-find_path(CBLAS_INCLUDE_DIR cblas.h PATH_SUFFIXES openblas-openmp openblas openblas-pthread)
-find_library(CBLAS_LIBRARY NAMES openblas
-             PATH_SUFFIXES openblas-openmp openblas openblas-pthread)
-if(NOT CBLAS_INCLUDE_DIR OR NOT CBLAS_LIBRARY)
-  message(FATAL_ERROR "dsr: a CBLAS (OpenBLAS, MKL, BLIS) was not found: looked for cblas.h and libopenblas. "
-                      "Install libopenblas-openmp-dev, or set CBLAS_INCLUDE_DIR and CBLAS_LIBRARY")
-endif()
-add_library(dsr_cblas INTERFACE IMPORTED)
-target_include_directories(dsr_cblas INTERFACE "${CBLAS_INCLUDE_DIR}")
-target_link_libraries(dsr_cblas INTERFACE "${CBLAS_LIBRARY}")
+# dsr_require(<found> <what> <packages>): stops with the names of the packages to install.
+function(dsr_require found what packages)
+  if(NOT ${found})
+    message(FATAL_ERROR "dsr: ${what} not found. Install ${packages}, or run: bash cmake/install_deps.sh")
+  endif()
+endfunction()
+
+# Only the C interface of MPI is used. Without this, Open MPI's and MPICH's mpi.h bring the C++ classes that
+# MPI 3 removed, and the library that implements them.
+set(MPI_CXX_SKIP_MPICXX ON)
+find_package(MPI 3.1 QUIET COMPONENTS CXX)
+dsr_require(MPI_CXX_FOUND "MPI 3.1" "openmpi-bin and libopenmpi-dev, or MPICH 4")
+
+find_package(CBLAS QUIET)
+dsr_require(CBLAS_FOUND "a CBLAS (cblas.h and its library)" "libopenblas-openmp-dev")
 
 if(DSR_OPENMP)
-  find_package(OpenMP COMPONENTS CXX REQUIRED)
+  find_package(OpenMP QUIET COMPONENTS CXX)
+  dsr_require(OpenMP_CXX_FOUND "OpenMP" "a compiler that has it (g++ does), or set DSR_OPENMP=OFF")
 endif()
 find_package(Threads REQUIRED)
-find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
-find_package(nlohmann_json REQUIRED)
-find_package(CLI11 REQUIRED)
 
+# Used by sources only, in header-only form.
+find_package(fmt QUIET)
+dsr_require(fmt_FOUND "fmt" "libfmt-dev")
+find_package(spdlog QUIET)
+dsr_require(spdlog_FOUND "spdlog" "libspdlog-dev")
+find_package(nlohmann_json QUIET)
+dsr_require(nlohmann_json_FOUND "nlohmann-json" "nlohmann-json3-dev")
+find_package(CLI11 QUIET)
+dsr_require(CLI11_FOUND "CLI11" "libcli11-dev")
 find_path(TOMLPP_INCLUDE_DIR toml++/toml.h)
-if(NOT TOMLPP_INCLUDE_DIR)
-  message(FATAL_ERROR "dsr: toml++ not found: looked for toml++/toml.h. Install libtomlplusplus-dev")
-endif()
+mark_as_advanced(TOMLPP_INCLUDE_DIR)
+dsr_require(TOMLPP_INCLUDE_DIR "toml++ (toml++/toml.h)" "libtomlplusplus-dev")

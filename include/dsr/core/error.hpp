@@ -70,6 +70,16 @@ class CommError : public Error {
   int exit_code() const noexcept override { return 75; }
 };
 
+/// An error that one rank met and all ranks throw (see agree() in comm/agree.hpp): it is printed once.
+class AgreedError : public Error {
+ public:
+  AgreedError(std::string const& text, int exit_code) : Error(text), exit_code_(exit_code) {}
+  int exit_code() const noexcept override { return exit_code_; }
+
+ private:
+  int exit_code_;
+};
+
 /// Composes "dsr: <what>: <found>, allowed <allowed>; nearest <nearest>"; empty parts are left out.
 std::string problem(std::string_view what, std::string_view found, std::string_view allowed = {},
                     std::string_view nearest = {});

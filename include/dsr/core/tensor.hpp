@@ -44,7 +44,7 @@ class Tensor {
 
   /// Elements [begin, end) of a dimension. Throws InvalidArgument outside the shape.
   Tensor slice(int dim, Size begin, Size end) const;
-  /// Element i of the first dimension, which is dropped.
+  /// Element i of the first dimension, which is dropped. Throws InvalidArgument outside the shape.
   Tensor operator[](Size i) const;
   /// The same elements in another shape. Throws InvalidArgument unless contiguous and equal in count.
   Tensor reshape(Shape const& shape) const;

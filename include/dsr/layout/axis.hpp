@@ -43,6 +43,17 @@ constexpr AxisSet operator|(Axis a, Axis b) { return AxisSet{a} | AxisSet{b}; }
 inline constexpr AxisSet kModelAxes = Axis::row | Axis::col;
 inline constexpr AxisSet kWorld = AxisSet{Axis::dp} | Axis::pp | Axis::row | Axis::col;
 
+/// All products of one or more axes, each axis set once.
+constexpr std::array<AxisSet, (1U << kAxes) - 1> all_products() {
+  std::array<AxisSet, (1U << kAxes) - 1> products{};
+  for (unsigned bits = 1; bits < 1U << kAxes; ++bits) {
+    for (Axis axis : kAllAxes) {
+      if ((bits >> static_cast<unsigned>(axis) & 1U) != 0) products[bits - 1] = products[bits - 1] | axis;
+    }
+  }
+  return products;
+}
+
 /// "dp", "pp", "row", "col".
 std::string_view name_of(Axis axis);
 /// "row×col"; "none" for the empty set; "world" for all axes.

@@ -24,6 +24,7 @@ struct Box {
 std::optional<Box> intersect(Box const& a, Box const& b);
 
 /// The flat range [begin, end) of a row-major block as the fewest boxes, in order: at most 2k − 1 for k dimensions.
+/// Throws InvalidArgument unless 0 <= begin <= end <= elements.
 std::vector<Box> boxes_of_range(Shape const& block, Size begin, Size end);
 
 /// True if the boxes cover every element of the shape exactly once.

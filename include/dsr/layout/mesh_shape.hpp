@@ -28,7 +28,8 @@ struct MeshShape {
   int ranks() const { return size(kWorld); }
   /// All axes, outermost first.
   std::array<Axis, kAxes> full_order() const;
-  /// Throws InvalidArgument if a size is below 1, pp is not 1, or an axis stands twice in `order`.
+  /// Throws InvalidArgument if a size is below 1, pp is not 1, an axis stands twice in `order`, or the
+  /// ranks are more than an int counts.
   void validate() const;
   bool operator==(MeshShape const&) const = default;
 };

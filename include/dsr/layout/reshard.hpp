@@ -21,6 +21,7 @@ struct Move {
 std::vector<Move> reshard(Shard const& source, Shard const& target);
 
 /// Where element `index` (global) lies in a rank's row-major local storage, in elements.
+/// `held` is the rank's box. Throws InvalidArgument if the element is not in it.
 Size local_offset(Shard const& shard, Box const& held, Shape const& index);
 
 }  // namespace dsr

@@ -7,6 +7,7 @@
 ///     weight.local_shape();  weight.box(place_of(mesh_shape, rank));
 ///
 /// Every shard is one contiguous range in each dimension. Padding is storage only: boxes never reach into it.
+#include <cstdint>
 #include <vector>
 
 #include "dsr/layout/box.hpp"
@@ -30,7 +31,7 @@ class Shard {
  public:
   Shard() = default;
   /// Throws InvalidArgument (an equation with the numbers) if a size is not divisible and may not be padded,
-  /// a dimension is cut twice, or an axis cuts two dimensions.
+  /// a dimension is cut twice or does not exist, an axis cuts two dimensions, or the mesh is not valid.
   Shard(Shape global, std::vector<Cut> cuts, MeshShape mesh);
 
   Shape const& global() const { return global_; }
@@ -42,6 +43,7 @@ class Shard {
   Box box(Place const& place) const;
   /// Axes that cut some dimension. Over the other axes the tensor is replicated.
   AxisSet cut_over() const;
+  bool operator==(Shard const&) const = default;
 
  private:
   Shape global_;

@@ -19,13 +19,15 @@ enum class ModelBias : std::uint8_t { no, yes };
 /// Sizes of a model; pure numbers.
 struct GptConfig {
   Size layers = 4, hidden = 128, heads = 4;
+  Size groups = 0;            ///< key-value groups; 0: as many as heads
   Size ffn = 0;               ///< inner size; 0: 4·hidden
   Size vocabulary = 256;
   Size sequence = 64;         ///< tokens, and rows of the position table
   ModelBias bias = ModelBias::yes;
   HeadWeight head = HeadWeight::tied;
   Size inner() const { return ffn == 0 ? 4 * hidden : ffn; }
-  /// Throws InvalidArgument, all problems in one text, if sizes are below 1 or hidden % heads is not 0.
+  Size groups_or_heads() const { return groups == 0 ? heads : groups; }
+  /// Throws InvalidArgument, all problems in one text, if sizes are below 1, or hidden % heads or heads % groups is not 0.
   void validate() const;
   /// Also what the mesh cannot divide: one equation a line, then the nearest mesh shapes of as many ranks that fit.
   void validate(MeshShape const& mesh) const;

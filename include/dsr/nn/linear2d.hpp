@@ -6,6 +6,8 @@
 ///     up.forward(pass, x, h);                       // x [T/R, H/C] → h [T, F/(R·C)]
 ///
 /// residual: [T/R, H/C]; inner: [T, F/(R·C)]. Not for the embedding or the head, which are cut by vocabulary.
+#include <optional>
+
 #include "dsr/nn/layer.hpp"
 #include "dsr/nn/pass.hpp"
 
@@ -47,19 +49,18 @@ class Linear2D : public Layer {
   Parameter& weight() { return weight_; }
   /// Throws InvalidArgument if there is none.
   Parameter& bias();
-  bool has_bias() const { return options_.bias != Bias::none; }
+  bool has_bias() const { return bias_.has_value(); }
 
  private:
   void forward_to_inner(Pass& pass, Tensor x, Tensor y);
   void forward_to_residual(Pass& pass, Tensor x, Tensor y);
   void backward_to_inner(Pass& pass, Tensor dy, Tensor dx);
   void backward_to_residual(Pass& pass, Tensor dy, Tensor dx);
-  Tensor weight_matrix(Tensor stored) const;
 
   Direction direction_;
   Linear2DOptions options_;
   Parameter weight_;
-  Parameter bias_;
+  std::optional<Parameter> bias_;
 };
 
 }  // namespace dsr

@@ -36,8 +36,12 @@ class LmHead : public Layer {
   void logits(Pass& pass, Tensor x, Size row, Tensor out);
 
  private:
-  Tensor gathered(Pass& pass, Tensor x, Tensor out);
-  Parameter& weight() { return tied_ ? *tied_ : *own_; }
+  /// x on all ranks, [C, T, H/C] in feature blocks.
+  Tensor gathered(Pass& pass, Scratch& frame, Tensor x);
+  /// Loss of tokens [begin, end), and their gradients if dx [C, T, H/C] is defined.
+  void run_chunk(Pass& pass, Tensor x, Size begin, Size end, Tensor dx);
+  Parameter& weight() const { return tied_ != nullptr ? *tied_ : *own_; }
+  Size first_column(Mesh const& mesh) const;
   Size valid_columns(Mesh const& mesh) const;
 
   LmHeadOptions options_;

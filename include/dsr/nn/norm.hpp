@@ -7,6 +7,8 @@
 ///
 /// The residual stream travels as (sum, pending branch), [2, T/R, H/C], or as [1, T/R, H/C] where nothing is
 /// pending. Its gradient is one [T/R, H/C]: sum and branch have the same.
+#include <optional>
+
 #include "dsr/nn/layer.hpp"
 #include "dsr/nn/pass.hpp"
 
@@ -26,6 +28,8 @@ class AddNorm : public Layer {
  public:
   AddNorm(Size hidden, Mesh const& mesh, NormOptions options = {});
   void forward(Pass& pass, Tensor x, Tensor y) override;
+  /// The same with sum (may be undefined) and branch, [T/R, H/C] each, in two places.
+  void forward(Pass& pass, Tensor sum, Tensor branch, Tensor y);
   /// dx = gradient through the norm alone.
   void backward(Pass& pass, Tensor dy, Tensor dx) override;
   /// dx = gradient through the norm + dresidual, what reached the sum by other ways; dx may be dresidual.
@@ -35,7 +39,8 @@ class AddNorm : public Layer {
  private:
   Size hidden_;
   NormOptions options_;
-  Parameter gamma_, beta_;
+  Parameter gamma_;
+  std::optional<Parameter> beta_;
 };
 
 }  // namespace dsr

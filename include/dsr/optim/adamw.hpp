@@ -47,17 +47,18 @@ class AdamW {
   Size state_bytes() const;
 
  private:
-  struct Moments {
-    Tensor m, v;  // the owned parts of a flat buffer's buckets, one after the other
+  /// A part of a flat buffer that this rank updates, and its moments.
+  struct Owned {
+    std::size_t flat = 0, bucket = 0;
+    FlatRange range;
+    Tensor m, v;
   };
   double gradient_norm(Size tokens, Stream& compute);
-  FlatRange updated(FlatBuffer const& flat, Bucket const& bucket) const;
 
   Parameters* parameters_;
   AdamWOptions options_;
-  std::vector<Moments> moments_;
-  std::vector<Buffer> buffers_;
-  Buffer norm_buffer_;
+  Buffer moments_, norm_;
+  std::vector<Owned> owned_;
   Size steps_ = 0, skipped_ = 0;
 };
 

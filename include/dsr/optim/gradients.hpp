@@ -34,21 +34,19 @@ class GradientReducer {
   ZeroStage zero() const { return zero_; }
 
  private:
-  struct Progress {
-    int uses_left = 0;
-    bool issued = false;
+  struct BucketNumber {
+    std::size_t flat, bucket;
   };
-  void issue_ready();
-  void issue(FlatBuffer& flat, Bucket const& bucket);
+  bool complete(BucketNumber number) const;
+  void issue(BucketNumber number);
 
   Parameters* parameters_;
   Stream* compute_;
   Stream* exchange_;
   ZeroStage zero_;
-  std::vector<int> uses_left_;                       // by parameter
-  std::vector<std::vector<Progress>> progress_;      // by flat buffer, by bucket
-  std::vector<std::pair<int, int>> order_;           // (flat, bucket) in which all ranks issue
-  std::size_t next_ = 0;
+  std::vector<int> uses_left_;        // by parameter
+  std::vector<BucketNumber> order_;   // in which all ranks issue
+  std::size_t next_ = 0;              // the first bucket of order_ that was not issued
 };
 
 }  // namespace dsr

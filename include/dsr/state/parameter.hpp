@@ -5,6 +5,7 @@
 ///
 ///     Parameter weight{Shard{{F, H}, {{0, Axis::row}, {1, Axis::col}}, mesh.shape()},
 ///                      {.init = normal_init(0.02), .partial_over = Axis::dp, .decay = Decay::yes}};
+#include <cstdint>
 #include <string>
 
 #include "dsr/core/tensor.hpp"
@@ -33,6 +34,7 @@ struct ParameterTraits {
 /// Neither copies nor moves: layers own it and Parameters points at it.
 class Parameter {
  public:
+  /// Throws InvalidArgument if an axis of partial_over cuts it, or uses < 1.
   Parameter(Shard shard, ParameterTraits traits);
   Parameter(Parameter const&) = delete;
   Parameter& operator=(Parameter const&) = delete;

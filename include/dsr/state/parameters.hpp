@@ -44,7 +44,8 @@ struct FlatBuffer {
   Decay decay = Decay::no;
   Tensor values, gradients;         ///< [elements], padding included and always zero in the values
   std::vector<Bucket> buckets;
-  /// The part of a bucket that rank `rank` of `ranks` owns: an equal, contiguous share.
+  /// The part of a bucket that rank `rank` of `ranks` owns: an equal, contiguous share. Throws InvalidArgument if
+  /// there is no such rank or the bucket is not divisible.
   static FlatRange owned(Bucket const& bucket, int rank, int ranks);
 };
 
@@ -60,6 +61,8 @@ class Parameters {
  public:
   /// Visits the model, lays out and allocates the flat buffers, binds and initialises. Values depend on the seed,
   /// the full name and the global index alone: the same bits on every mesh. On a meta mesh nothing is allocated.
+  /// Binds anew what an earlier Parameters had bound. Throws InvalidArgument if a parameter is visited twice, a full
+  /// name is given twice, or a parameter's Shard is for another mesh shape.
   Parameters(Visitable& model, Mesh const& mesh, ParameterOptions options = {});
   Parameters(Parameters&&) noexcept = default;
   Parameters& operator=(Parameters&&) noexcept = default;
@@ -77,8 +80,9 @@ class Parameters {
   /// Bytes of values plus gradients on this rank, padding included.
   Size local_bytes() const;
 
+  /// Enqueued on `stream`.
   void zero_gradients(Stream& stream);
-  /// XXH3-like hash of this rank's values, to compare replicas; padding left out.
+  /// 64-bit hash of the bits of this rank's values, to compare replicas; padding left out. A constant on meta.
   std::uint64_t hash_values() const;
 
  private:

@@ -4,9 +4,9 @@
 ///
 ///     void visit(Visitor& v) override { v.parameter("weight", weight_); v.child("norm", norm_); }
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "dsr/state/parameter.hpp"
 
@@ -24,10 +24,11 @@ class Visitable {
 using SaveText = std::function<std::string()>;
 using LoadText = std::function<void(std::string const&)>;
 
+/// Throws InvalidArgument if a name is empty, or a full name is given twice to the same Visitor.
 class Visitor {
  public:
   virtual ~Visitor() = default;
-  /// Names a parameter; a full name may be given once.
+  /// Names a parameter.
   void parameter(std::string_view name, Parameter& parameter);
   /// Names state that is not a parameter.
   void text(std::string_view name, SaveText save, LoadText load);
@@ -40,7 +41,9 @@ class Visitor {
 
  private:
   std::string path_of(std::string_view name) const;
-  std::vector<std::string> prefix_;
+  std::string const& new_path(std::string_view name);
+  std::string prefix_;              // "" or "blocks/3/"
+  std::set<std::string> paths_;     // given so far
 };
 
 }  // namespace dsr

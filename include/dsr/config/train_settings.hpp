@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// TrainSettings: every key of a file of settings for GPT training, with its default.
+///
+///     TrainSettings settings;
+///     KeyTable table;
+///     bind(table, settings);
+///     configure(table, {.file_name = path, .text = text});
+///     settings.train.lr;                                       // the key train.lr
+///
+/// Plain values: the rooms that use them check what keys must fulfil together (heads divide hidden, a mesh fits).
+#include <string>
+#include <vector>
+
+#include "dsr/config/key_table.hpp"
+
+namespace dsr {
+
+struct ModelSettings {
+  Size layers = 4, hidden = 128, heads = 4;
+  Size ffn = 0;  ///< 0: 4·hidden
+  Size vocab = 256;
+  Size sequence = 64;
+  double dropout = 0;
+  bool bias = true, tied = true;
+};
+
+struct MeshSettings {
+  int dp = 1, row = 1, col = 1;
+  std::vector<std::string> order = {"dp", "pp", "row", "col"};  ///< outermost first
+};
+
+struct DataSettings {
+  std::string train, val;
+  std::string format = "auto";  ///< auto, text or nanogpt
+  double split = 0.1;           ///< part of `train` that is kept for validation if `val` is empty
+};
+
+struct StepSettings {
+  Size steps = 1000;
+  Size batch = 12, micro_batch = 6;
+  double lr = 1e-3, min_lr = 0;
+  Size warmup = 100;
+  Size decay_steps = 0;  ///< 0: constant after warm-up
+  double weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
+  double clip = 1;  ///< 0: no clipping
+  int zero = 0;
+  bool regather = true;
+  Size eval_every = 100;  ///< 0: never
+  Size eval_batches = 10;
+  Size seed = 1337;
+};
+
+struct RunSettings {
+  std::string dir = "run";
+  std::string device = "cpu";
+};
+
+struct TrainSettings {
+  ModelSettings model;
+  MeshSettings mesh;
+  DataSettings data;
+  StepSettings train;
+  RunSettings run;
+};
+
+/// Adds all keys, with ranges and help. `settings` must outlive the table.
+void bind(KeyTable& table, TrainSettings& settings);
+
+}  // namespace dsr

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// From a file of settings to the options of each part, and the files that a run reads and writes.
+///
+///     dsr::TrainSettings settings = …;
+///     dsr::Mesh mesh{runtime, dsr::mesh_shape(settings)};
+///     dsr::Gpt model{dsr::gpt_config(settings), mesh};
+#include <memory>
+#include <string>
+
+#include "dsr/comm/runtime.hpp"
+#include "dsr/config/command_line.hpp"
+#include "dsr/config/train_settings.hpp"
+#include "dsr/data/loader.hpp"
+#include "dsr/model/gpt.hpp"
+#include "dsr/observe/metrics.hpp"
+#include "dsr/plan/dry_run.hpp"
+#include "dsr/train/trainer.hpp"
+
+namespace dsr {
+
+/// Rank 0 reads the command line's file, all ranks parse the same text. Throws IoError (as AgreedError) or
+/// InvalidArgument with all problems, on every rank.
+void read_settings(KeyTable& table, CommandLine const& line, Runtime& runtime);
+
+MeshShape mesh_shape(TrainSettings const& settings);
+GptConfig gpt_config(TrainSettings const& settings);
+AdamWOptions adamw_options(TrainSettings const& settings);
+PassOptions pass_options(TrainSettings const& settings);
+TrainerOptions trainer_options(TrainSettings const& settings);
+LoaderOptions loader_options(TrainSettings const& settings);
+/// The same for validation: in the order of the source.
+LoaderOptions evaluation_options(TrainSettings const& settings);
+DryRunOptions dry_run_options(TrainSettings const& settings);
+
+/// Everything that settings alone can get wrong (sizes, mesh and model, batch, device), before any data is read.
+/// Throws one InvalidArgument with all problems.
+void validate(TrainSettings const& settings);
+
+/// The training and validation tokens of [data]; collective, throws the same error on every rank.
+struct TrainingData {
+  Tokens train, validation;  ///< validation may be null
+};
+TrainingData open_data(TrainSettings const& settings, Runtime& runtime);
+
+/// Makes run.dir and opens its metrics.jsonl on rank 0; null on other ranks. Collective, throws AgreedError.
+std::unique_ptr<MetricsWriter> open_metrics(TrainSettings const& settings, Runtime& runtime);
+
+}  // namespace dsr

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsr/core/device.hpp"
+
+#include <array>
+#include <charconv>
+
+#include "dsr/core/error.hpp"
+#include "dsr/core/text.hpp"
+
+namespace dsr {
+namespace {
+
+constexpr std::array<std::string_view, 3> kNames{"cpu", "cuda", "meta"};
+
+[[noreturn]] void refuse(std::string_view text, std::string const& nearest) {
+  throw InvalidArgument(
+      problem("device", "\"" + std::string{text} + "\"", "cpu, cuda, cuda:<number>, meta", nearest));
+}
+
+}  // namespace
+
+std::string to_string(Device device) {
+  switch (device.kind) {
+    case Device::Kind::cpu: return "cpu";
+    case Device::Kind::cuda: return "cuda:" + std::to_string(device.index);
+    case Device::Kind::meta: return "meta";
+  }
+  return "unknown";
+}
+
+Device parse_device(std::string_view text) {
+  if (text == "cpu") return kCpu;
+  if (text == "meta") return kMeta;
+  if (text == "cuda") return {Device::Kind::cuda, 0};
+  std::string_view const name = text.substr(0, text.find(':'));
+  if (name != "cuda") refuse(text, nearest_name(name, kNames));
+  std::string_view const digits = text.substr(name.size() + 1);
+  Device device{Device::Kind::cuda, 0};
+  auto const [end, status] = std::from_chars(digits.data(), digits.data() + digits.size(), device.index);
+  if (status != std::errc{} || end != digits.data() + digits.size() || device.index < 0) {
+    refuse(text, "cuda:0");
+  }
+  return device;
+}
+
+void require_device(Device device) {
+  if (device.kind != Device::Kind::cuda) return;
+  throw CudaError(problem("device", to_string(device) + ", but this build has no CUDA", "cpu, meta",
+                          "device = cpu"));
+}
+
+}  // namespace dsr

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsr/nn/pass.hpp"
+
+#include "dsr/core/error.hpp"
+
+namespace dsr {
+
+Pass::Pass(Mesh const& mesh, Stream& compute, Stream& exchange, ArenaSizes sizes, PassOptions options)
+    : mesh_(&mesh),
+      compute_(&compute),
+      exchange_(&exchange),
+      options_(options),
+      saved_(sizes.saved_bytes, compute.device()),
+      scratch_(sizes.scratch_bytes, compute.device()),
+      loss_arena_(kAlignment_bytes, compute.device()),
+      loss_(loss_arena_.take({1}, DType::f64)) {
+  if (mesh.device() != compute.device()) {
+    throw InvalidArgument(problem("pass", "a compute stream on " + to_string(compute.device()) +
+                                              " and a mesh on " + to_string(mesh.device()),
+                                  "one device"));
+  }
+}
+
+void Pass::begin(Batch const& batch, Mode mode, Size step) {
+  batch_ = batch;
+  mode_ = mode;
+  step_ = step;
+  kept_.clear();
+  saved_.release(0);
+}
+
+RandomKey Pass::random(RandomPurpose purpose, std::uint64_t site) const {
+  return random_key(options_.seed, purpose, site, static_cast<std::uint64_t>(step_));
+}
+
+void Pass::keep(Layer const& layer, Tensor view) {
+  if (mode_ == Mode::train) kept_.push_back({&layer, view});
+}
+
+Tensor Pass::kept(Layer const& layer) {
+  if (kept_.empty() || kept_.back().layer != &layer) {
+    throw InvalidArgument(problem("pass",
+                                  kept_.empty() ? "a layer asks for a view, and none is kept"
+                                                : "a layer asks for a view that another layer kept last",
+                                  "backward in the exact reverse of forward, in Mode::train"));
+  }
+  Tensor const view = kept_.back().view;
+  kept_.pop_back();
+  return view;
+}
+
+Batch meta_batch(Mesh const& mesh, Size sequences, Size sequence_tokens) {
+  Size const tokens = round_up(sequences * sequence_tokens, mesh.size(Axis::row));
+  // Only the shapes are read: any address will do for what is never touched.
+  static constinit std::int32_t nowhere = 0;
+  auto const view = [&](Size n) { return Tensor{&nowhere, {n}, DType::i32, kMeta}; };
+  return {.tokens = view(tokens),
+          .targets = view(tokens),
+          .positions = view(tokens),
+          .ordinals = view(tokens),
+          .sequence_starts = view(sequences + 1),
+          .counted = sequences * sequence_tokens};
+}
+
+}  // namespace dsr

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsr/ops/matmul.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "libdsr/ops/backend.hpp"
+#include "libdsr/ops/check.hpp"
+
+namespace dsr {
+namespace {
+
+Size batch_of(Tensor const& x) { return x.rank() == 3 ? x.size(0) : 1; }
+
+void check_operand(detail::Check const& check, std::string_view name, Tensor const& x,
+                   Tensor const& out) {
+  constexpr Size kMost = std::numeric_limits<std::int32_t>::max();  // a CBLAS size is an int
+  check.usable(name, x);
+  check.tensor(x.dtype() == DType::f32 || x.dtype() == DType::f64, name, x, "f32 or f64");
+  check.tensor(x.dtype() == out.dtype(), name, x,
+               "the type of out, " + std::string(name_of(out.dtype())));
+  check.tensor(x.rank() == 2 || x.rank() == 3, name, x, "two dimensions, or three with a batch");
+  bool const row_fits = x.size(-2) <= 1 || x.stride(-2) >= x.size(-1);
+  check.tensor((x.size(-1) <= 1 || x.stride(-1) == 1) && row_fits, name, x,
+               "unit stride in the last dimension and rows that do not overlap");
+  check.tensor(x.size(-1) <= kMost && x.size(-2) <= kMost && x.stride(-2) <= kMost, name, x,
+               "sizes and row stride below 2^31");
+}
+
+}  // namespace
+
+void matmul(Tensor a, Tensor b, Tensor out, MatmulOptions options, Stream& stream) {
+  detail::Check const check{"matmul", stream};
+  check.usable("out", out);
+  check_operand(check, "out", out, out);
+  check_operand(check, "a", a, out);
+  check_operand(check, "b", b, out);
+
+  bool const a_turned = options.a == Transpose::yes, b_turned = options.b == Transpose::yes;
+  Size const m = out.size(-2), n = out.size(-1), k = a.size(a_turned ? -2 : -1);
+  check.tensor(a.size(a_turned ? -1 : -2) == m, "a", a,
+               "op(a) with " + std::to_string(m) + " rows, as out has");
+  check.tensor(b.size(b_turned ? -2 : -1) == n, "b", b,
+               "op(b) with " + std::to_string(n) + " columns, as out has");
+  check.tensor(b.size(b_turned ? -1 : -2) == k, "b", b,
+               "op(b) with " + std::to_string(k) + " rows, as op(a) has columns");
+
+  Size const members = out.rank() == 3 ? out.size(0) : std::max(batch_of(a), batch_of(b));
+  std::string const batch = "a batch of " + std::to_string(members) + ", or none";
+  check.tensor(a.rank() == 2 || a.size(0) == members, "a", a, batch);
+  check.tensor(b.rank() == 2 || b.size(0) == members, "b", b, batch);
+
+  Tensor const before = options.beta != 0 ? out : Tensor{};
+  detail::count(stream, {a, b, before, out}, 2 * m * n * k * members);
+  detail::backend(stream.device()).matmul(a, b, out, options, stream);
+}
+
+}  // namespace dsr

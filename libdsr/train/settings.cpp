@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsr/train/settings.hpp"
+
+#include <string>
+
+#include "dsr/comm/agree.hpp"
+#include "dsr/comm/collectives.hpp"
+#include "dsr/core/error.hpp"
+#include "dsr/io/files.hpp"
+
+namespace dsr {
+
+void read_settings(KeyTable& table, CommandLine const& line, Runtime& runtime) {
+  std::string text;
+  agree(runtime.world(), [&] {
+    if (runtime.rank() == 0 && !line.config.empty()) text = read_text(line.config);
+  });
+  configure(table, {.file_name = line.config,
+                    .text = broadcast_text(text, 0, runtime.world()),
+                    .settings = line.settings,
+                    .missing = line.dry_run ? Missing::allow : Missing::refuse});
+}
+
+MeshShape mesh_shape(TrainSettings const& settings) {
+  MeshShape shape{.dp = settings.mesh.dp, .row = settings.mesh.row, .col = settings.mesh.col};
+  for (std::string const& name : settings.mesh.order) shape.order.push_back(parse_axis(name));
+  return shape;
+}
+
+GptConfig gpt_config(TrainSettings const& settings) {
+  ModelSettings const& m = settings.model;
+  return {.layers = m.layers,
+          .hidden = m.hidden,
+          .heads = m.heads,
+          .ffn = m.ffn,
+          .vocabulary = m.vocab,
+          .sequence = m.sequence,
+          .bias = m.bias ? ModelBias::yes : ModelBias::no,
+          .head = m.tied ? HeadWeight::tied : HeadWeight::own};
+}
+
+AdamWOptions adamw_options(TrainSettings const& settings) {
+  StepSettings const& t = settings.train;
+  return {.beta1 = t.beta1,
+          .beta2 = t.beta2,
+          .eps = t.eps,
+          .weight_decay = t.weight_decay,
+          .clip = t.clip,
+          .zero = t.zero == 0 ? ZeroStage::zero : ZeroStage::one};
+}
+
+PassOptions pass_options(TrainSettings const& settings) {
+  return {.regather = settings.train.regather ? Regather::yes : Regather::no,
+          .seed = static_cast<std::uint64_t>(settings.train.seed),
+          .dropout = settings.model.dropout};
+}
+
+TrainerOptions trainer_options(TrainSettings const& settings) {
+  StepSettings const& t = settings.train;
+  return {.rate = {.lr = t.lr, .min_lr = t.min_lr, .warmup = t.warmup, .decay_steps = t.decay_steps},
+          .pass = pass_options(settings)};
+}
+
+LoaderOptions loader_options(TrainSettings const& settings) {
+  return {.batch = settings.train.batch,
+          .micro_batch = settings.train.micro_batch,
+          .sequence = settings.model.sequence,
+          .seed = static_cast<std::uint64_t>(settings.train.seed),
+          .vocabulary = settings.model.vocab};
+}
+
+LoaderOptions evaluation_options(TrainSettings const& settings) {
+  LoaderOptions options = loader_options(settings);
+  options.order = DataOrder::sequential;
+  return options;
+}
+
+DryRunOptions dry_run_options(TrainSettings const& settings) {
+  return {.micro_batch = settings.train.micro_batch,
+          .accumulation = loader_options(settings).accumulation(settings.mesh.dp),
+          .zero = adamw_options(settings).zero,
+          .pass = pass_options(settings)};
+}
+
+void validate(TrainSettings const& settings) {
+  std::string problems;
+  auto const collect = [&](auto&& check) {
+    try {
+      check();
+    } catch (InvalidArgument const& error) {
+      problems += (problems.empty() ? "" : "\n") + std::string(error.what());
+    }
+  };
+  collect([&] {
+    MeshShape const mesh = mesh_shape(settings);
+    mesh.validate();
+    gpt_config(settings).validate(mesh);
+  });
+  collect([&] { adamw_options(settings).validate(); });
+  collect([&] { trainer_options(settings).rate.validate(); });
+  collect([&] {
+    loader_options(settings).validate();
+    static_cast<void>(loader_options(settings).accumulation(settings.mesh.dp));
+  });
+  collect([&] { static_cast<void>(parse_device(settings.run.device)); });
+  if (!problems.empty()) throw InvalidArgument(problems);
+}
+
+TrainingData open_data(TrainSettings const& settings, Runtime& runtime) {
+  TrainingData data;
+  agree(runtime.world(), [&] {
+    DataSettings const& d = settings.data;
+    TokenFormat const format = parse_token_format(d.format);
+    Tokens const all = open_tokens(d.train, format);
+    require_tokens_below(*all, settings.model.vocab);
+    bool const evaluates = settings.train.eval_every > 0;
+    if (!d.val.empty()) {
+      data = {all, open_tokens(d.val, format)};
+      require_tokens_below(*data.validation, settings.model.vocab);
+    } else if (evaluates && d.split > 0) {
+      Split const split = split_tokens(all, d.split);
+      data = {split.train, split.validation};
+    } else {
+      data = {all, nullptr};
+    }
+    require_sequence(*data.train, settings.model.sequence);
+    if (data.validation && evaluates) require_sequence(*data.validation, settings.model.sequence);
+  });
+  return data;
+}
+
+std::unique_ptr<MetricsWriter> open_metrics(TrainSettings const& settings, Runtime& runtime) {
+  std::unique_ptr<MetricsWriter> metrics;
+  agree(runtime.world(), [&] {
+    if (runtime.rank() != 0) return;
+    require_writable_directory(settings.run.dir);
+    metrics = std::make_unique<MetricsWriter>(settings.run.dir + "/metrics.jsonl");
+  });
+  return metrics;
+}
+
+}  // namespace dsr

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsr/train/trainer.hpp"
+
+#include <chrono>
+#include <string>
+
+#include "dsr/comm/collectives.hpp"
+#include "dsr/core/error.hpp"
+#include "dsr/ops/elementwise.hpp"
+
+namespace dsr {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+void validate(TrainerOptions const& options, Parameters const& parameters) {
+  options.rate.validate();
+  if (options.pass.dtype != parameters.dtype()) {
+    throw InvalidArgument(problem("trainer", "activations in " + std::string(name_of(options.pass.dtype)),
+                                  std::string(name_of(parameters.dtype())) + ", as the parameters"));
+  }
+  if (!(options.pass.dropout >= 0 && options.pass.dropout < 1)) {
+    throw InvalidArgument(problem("model.dropout", std::to_string(options.pass.dropout), "[0, 1)"));
+  }
+  if (options.check_every < 0) {
+    throw InvalidArgument(problem("trainer", "check_every = " + std::to_string(options.check_every), "at least 0"));
+  }
+}
+
+}  // namespace
+
+Trainer::Trainer(Runtime& runtime, Mesh const& mesh, Layer& model, AdamW& optimizer, Loader& loader,
+                 TrainerOptions options)
+    : runtime_(&runtime),
+      mesh_(&mesh),
+      model_(&model),
+      optimizer_(&optimizer),
+      loader_(&loader),
+      options_((validate(options, optimizer.parameters()), options)),
+      compute_(mesh.device()),
+      exchange_(runtime.communication_stream()),
+      reduction_(runtime.communication_stream()),
+      reducer_(optimizer.parameters(), compute_, reduction_, optimizer.options().zero),
+      totals_(2 * size_of(DType::f64), mesh.device()) {
+  LoaderOptions const& batch = loader.options();
+  ArenaSizes const sizes = measure(model, mesh, batch.micro_batch, batch.sequence, options.pass).arenas;
+  pass_.emplace(mesh, compute_, exchange_, sizes, options.pass);
+}
+
+void Trainer::evaluate_every(Size every, Loader& loader, Size batches,
+                             std::function<void(EvaluationMetrics const&)> report) {
+  evaluation_ = {every, batches, &loader, std::move(report)};
+}
+
+/// Forward and backward of all micro-batches of a step; returns the replica's number of tokens with a target.
+Size Trainer::accumulate(Loader& loader) {
+  Size const count = loader.accumulation();
+  Size tokens = 0;
+  fill(pass_->loss(), 0, compute_);
+  optimizer_->parameters().zero_gradients(compute_);
+  reducer_.begin();
+  for (Size i = 0; i < count; ++i) {
+    Batch const batch = loader.next(i);
+    pass_->begin(batch, Mode::train, steps_done_);
+    // Gradients are complete after the last micro-batch: only then may their reduction run beside backward.
+    if (i + 1 == count) pass_->on_gradient([this](Parameter& parameter) { reducer_.added(parameter); });
+    model_->forward(*pass_, {}, {});
+    model_->backward(*pass_, {}, {});
+    tokens += batch.counted;
+  }
+  pass_->on_gradient({});
+  reducer_.finish();
+  return tokens;
+}
+
+Trainer::Totals Trainer::total_over_replicas(Size tokens) {
+  Tensor const both{totals_.data(), {2}, DType::f64, mesh_->device()};
+  copy(pass_->loss(), both.slice(0, 0, 1), compute_);
+  fill(both.slice(0, 1, 2), static_cast<double>(tokens), compute_);
+  all_reduce(both, Reduce::sum, (*mesh_)[Axis::dp], compute_);
+  compute_.synchronize();
+  return {both.data<double>()[0], static_cast<Size>(both.data<double>()[1])};
+}
+
+StepMetrics Trainer::step() {
+  auto const start = Clock::now();
+  double const busy_before = communication_s(), exposed_before = exposed_s();
+  double const lr = options_.rate.at(steps_done_);
+  Totals const total = total_over_replicas(accumulate(*loader_));
+  StepResult const result = optimizer_->step(total.tokens, lr, compute_, reduction_);
+  compute_.synchronize();
+  loader_->advance();
+  ++steps_done_;
+  if (result.outcome == StepOutcome::skipped_not_finite && runtime_->rank() == 0) {
+    runtime_->log().warn("step " + std::to_string(steps_done_) + ": the gradient norm is not finite; no weight was "
+                         "changed (" + std::to_string(optimizer_->skipped()) + " steps skipped so far)");
+  }
+  if (options_.check_every > 0 && steps_done_ % options_.check_every == 0) require_equal_replicas();
+
+  double const ms = ms_since(start);
+  return {.step = steps_done_,
+          .loss = total.loss / static_cast<double>(total.tokens),
+          .grad_norm = result.gradient_norm,
+          .lr = lr,
+          .tokens = total.tokens,
+          .tokens_per_s = static_cast<double>(total.tokens) / ms * 1e3,
+          .step_ms = ms,
+          .comm_ms = (communication_s() - busy_before) * 1e3,
+          .exposed_comm_ms = (exposed_s() - exposed_before) * 1e3};
+}
+
+double Trainer::evaluate(Loader& loader, Size batches) {
+  loader.rewind();
+  Size tokens = 0;
+  fill(pass_->loss(), 0, compute_);
+  for (Size i = 0; i < batches; ++i, loader.advance()) {
+    for (Size j = 0; j < loader.accumulation(); ++j) {
+      Batch const batch = loader.next(j);
+      pass_->begin(batch, Mode::evaluate, 0);
+      model_->forward(*pass_, {}, {});
+      tokens += batch.counted;
+    }
+  }
+  Totals const total = total_over_replicas(tokens);
+  return total.loss / static_cast<double>(total.tokens);
+}
+
+void Trainer::run_to(Size steps) {
+  while (steps_done_ < steps) {
+    StepMetrics const metrics = step();
+    if (on_step_) on_step_(metrics);
+    bool const due = evaluation_.every > 0 && (steps_done_ % evaluation_.every == 0 || steps_done_ == steps);
+    if (!due) continue;
+    double const loss = evaluate(*evaluation_.loader, evaluation_.batches);
+    if (evaluation_.report) evaluation_.report({.step = steps_done_, .val_loss = loss});
+  }
+}
+
+double Trainer::communication_s() const {
+  double sum = 0;
+  for (AxisSet axes : all_products()) sum += mesh_->over(axes).busy_s();
+  return sum;
+}
+
+/// Collectives on this thread, and this thread's waiting for those beside it.
+double Trainer::exposed_s() const {
+  double sum = compute_.waited_s();
+  for (AxisSet axes : all_products()) sum += mesh_->over(axes).inline_s();
+  return sum;
+}
+
+void Trainer::require_equal_replicas() {
+  std::uint64_t const hash = optimizer_->parameters().hash_values();
+  // A double holds 53 bits exactly: compare the halves.
+  for (unsigned shift : {0U, 32U}) {
+    auto const half = static_cast<double>(hash >> shift & 0xFFFFFFFFU);
+    Communicator& replicas = (*mesh_)[Axis::dp];
+    if (all_reduce_value(half, Reduce::min, replicas) != all_reduce_value(half, Reduce::max, replicas)) {
+      throw Error(problem("trainer", "replicas hold different weights after step " + std::to_string(steps_done_),
+                          "the same bits on every replica", "a checkpoint from before"));
+    }
+  }
+}
+
+}  // namespace dsr

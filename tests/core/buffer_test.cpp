@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsr/core/buffer.hpp"
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "dsr/core/error.hpp"
+#include "support/catch.hpp"
+#include "support/text_of.hpp"
+
+using namespace dsr;
+
+namespace {
+bool aligned(void* address, Size bytes) {
+  return reinterpret_cast<std::uintptr_t>(address) % static_cast<std::uintptr_t>(bytes) == 0;
+}
+}  // namespace
+
+TEST_CASE("a buffer on the CPU is aligned and writable to its end") {
+  for (Size bytes : {Size{0}, Size{1}, Size{127}, Size{4096}, Size{1} << 20}) {
+    Buffer const buffer{bytes, kCpu};
+    REQUIRE(buffer.data() != nullptr);
+    CHECK(buffer.bytes() == bytes);
+    CHECK(buffer.device() == kCpu);
+    CHECK(aligned(buffer.data(), bytes >= 4096 ? 4096 : kAlignment_bytes));
+    std::memset(buffer.data(), 7, static_cast<std::size_t>(bytes));
+  }
+}
+
+TEST_CASE("moving hands the memory over") {
+  Buffer first{256, kCpu};
+  void* const address = first.data();
+  Buffer second{std::move(first)};
+  CHECK(second.data() == address);
+  Buffer third{64, kCpu};
+  third = std::move(second);
+  CHECK(third.data() == address);
+  CHECK(third.bytes() == 256);
+  CHECK(Buffer{}.data() == nullptr);
+}
+
+TEST_CASE("a meta buffer has an address and no memory") {
+  Buffer const buffer{Size{1} << 60, kMeta};
+  CHECK(buffer.data() != nullptr);
+  CHECK(aligned(buffer.data(), 4096));
+  CHECK(buffer.bytes() == Size{1} << 60);
+  CHECK(Buffer(0, kMeta).data() != nullptr);
+}
+
+TEST_CASE("a buffer that cannot be had is refused with its size") {
+  std::string const refusal = test::text_of<OutOfMemory>([] { Buffer(Size{1} << 60, kCpu); });
+  CHECK(test::contains(refusal, "1152921504606846976 bytes"));
+  CHECK_THROWS_AS(Buffer(-1, kCpu), InvalidArgument);
+  CHECK_THROWS_AS(Buffer(8, Device{Device::Kind::cuda, 0}), CudaError);
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsr/core/error.hpp"
+#include "dsr/model/gpt.hpp"
+#include "dsr/state/parameters.hpp"
+#include "support/catch.hpp"
+
+namespace dsr {
+namespace {
+
+TEST_CASE("sizes: all problems in one text") {
+  CHECK_NOTHROW(GptConfig{}.validate());
+  CHECK_THROWS_AS((GptConfig{.layers = 0}.validate()), InvalidArgument);
+  CHECK_THROWS_WITH((GptConfig{.layers = 0, .hidden = 130, .heads = 4}.validate()),
+                    test::contains("model.layers: 0, allowed at least 1") &&
+                        test::contains("hidden % heads = 130 % 4 = 2, allowed 0; nearest hidden = 132"));
+  CHECK_THROWS_WITH((GptConfig{.heads = 4, .groups = 3}.validate()), test::contains("heads % groups = 4 % 3 = 1"));
+}
+
+TEST_CASE("a mesh that does not divide the model: equations and the nearest shapes that fit") {
+  GptConfig const config{.hidden = 128, .heads = 4};
+  CHECK_NOTHROW(config.validate(MeshShape{.dp = 3, .row = 2, .col = 2}));
+  CHECK_THROWS_AS(config.validate(MeshShape{.row = 3}), InvalidArgument);
+  CHECK_THROWS_WITH(config.validate(MeshShape{.row = 3, .col = 2}),
+                    test::contains("model.heads % (row·col) = 4 % 6 = 4") &&
+                        test::contains("model.ffn % (row·col) = 512 % 6 = 2") && test::contains("nearest dp=3"));
+  CHECK_THROWS_AS((Gpt{config, Mesh{{.row = 3}}}), InvalidArgument);
+}
+
+TEST_CASE("parameters are counted as users count them, on any mesh") {
+  GptConfig const c{.layers = 2, .hidden = 12, .heads = 6, .vocabulary = 257, .sequence = 10};
+  Size const per_layer = 12 * 12 * 12 + 13 * 12;  // 12·H² of matrices; biases and norms: 3H + H + 4H + H + 4H
+  Size const expected = 257 * 12 + 10 * 12 + 2 * per_layer + 2 * 12;
+  for (MeshShape const& shape : {MeshShape{}, MeshShape{.row = 2, .col = 3}, MeshShape{.dp = 2, .row = 6}}) {
+    Mesh const mesh{shape};
+    Gpt model{c, mesh};
+    CHECK(Parameters{model, mesh}.global_elements() == expected);
+  }
+}
+
+TEST_CASE("GPT-2 124M has 124 million parameters") {
+  Mesh const mesh{MeshShape{}};
+  GptConfig config = gpt2_124m();
+  config.vocabulary = 50257;  // without the padding to a multiple of 128
+  Gpt model{config, mesh};
+  CHECK(Parameters{model, mesh}.global_elements() == 124'439'808);
+}
+
+}  // namespace
+}  // namespace dsr

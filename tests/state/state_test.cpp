@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsr/state/state.hpp"
+
+#include <vector>
+
+#include "dsr/core/error.hpp"
+#include "support/catch.hpp"
+#include "support/text_of.hpp"
+
+using namespace dsr;
+
+namespace {
+Shard const shard{{5, 3}, {{0, Axis::row, Remainder::pad}}, {.row = 2}};
+}
+
+TEST_CASE("a state lists what was added, in order") {
+  std::vector<float> memory(9);
+  std::string cursor = "epoch 1";
+  State state;
+  state.add("m/weight", shard, Tensor{memory.data(), {3, 3}, DType::f32, kCpu});
+  state.add("data/cursor", [&] { return cursor; }, [&](std::string const& text) { cursor = text; });
+  REQUIRE(state.tensors().size() == 1);
+  CHECK(state.tensors()[0].name == "m/weight");
+  CHECK(state.tensors()[0].shard == shard);
+  CHECK(state.tensors()[0].local.raw() == memory.data());
+  REQUIRE(state.texts().size() == 1);
+  CHECK(state.texts()[0].save() == "epoch 1");
+  state.texts()[0].load("epoch 2");
+  CHECK(cursor == "epoch 2");
+}
+
+TEST_CASE("a name is taken once, whatever it names") {
+  std::vector<float> memory(9);
+  Tensor const local{memory.data(), {3, 3}, DType::f32, kCpu};
+  State state;
+  auto add_text = [&](std::string name) {
+    state.add(std::move(name), [] { return std::string{}; }, [](std::string const&) {});
+  };
+  state.add("a", shard, local);
+  add_text("b");
+  CHECK_THROWS_AS(state.add("a", shard, local), InvalidArgument);
+  CHECK_THROWS_AS(state.add("b", shard, local), InvalidArgument);
+  CHECK_THROWS_AS(add_text("a"), InvalidArgument);
+  CHECK_THROWS_AS(add_text("b"), InvalidArgument);
+}
+
+TEST_CASE("a tensor must have the local shape") {
+  std::vector<float> memory(15);
+  State state;
+  CHECK(test::text_of<InvalidArgument>([&] {
+          state.add("m", shard, Tensor{memory.data(), {5, 3}, DType::f32, kCpu});
+        }) == "dsr: state \"m\": tensor [5, 3], allowed [3, 3]");
+  CHECK_THROWS_AS(state.add("m", shard, Tensor{}), InvalidArgument);
+}
