@@ -23,7 +23,8 @@ struct Complaint {
   bool empty() const { return found.empty(); }
 };
 
-// One overload for each type of variable: the content as that type, or nothing if it is another kind.
+// One overload for each type of variable: the content as that type, or nothing if it is another
+// kind.
 std::optional<bool> convert(Content const& content, bool /*type*/) {
   if (auto const* value = std::get_if<bool>(&content)) return *value;
   return {};
@@ -75,7 +76,8 @@ std::string quoted(std::string const& text) {
 
 Complaint check_string(Key const& key, std::string const& value) {
   auto const& choices = key.options.choices;
-  if (choices.empty() || std::find(choices.begin(), choices.end(), value) != choices.end()) return {};
+  if (choices.empty() || std::find(choices.begin(), choices.end(), value) != choices.end())
+    return {};
   std::vector<std::string_view> const known{choices.begin(), choices.end()};
   return {quoted(value), allowed_values(key), nearest_name(value, known)};
 }

@@ -12,7 +12,7 @@
 namespace dsr {
 namespace {
 
-constexpr std::array<std::string_view, 6> kOptions{"--config", "--set",     "--help",
+constexpr std::array<std::string_view, 6> kOptions{"--config",  "--set",     "--help",
                                                    "--version", "--dry-run", "--sample"};
 
 [[noreturn]] void refuse_extra(std::string const& extra) {

@@ -76,7 +76,8 @@ class TomlReader {
     return fmt::format("{}:{}:{}", file_name_, source.begin.line, source.begin.column);
   }
   void add(toml::source_region const& source, std::string text) {
-    if (!text.empty()) problems_.push_back({source.begin.line, source.begin.column, std::move(text)});
+    if (!text.empty())
+      problems_.push_back({source.begin.line, source.begin.column, std::move(text)});
   }
 
   void walk(toml::table const& section, std::string const& prefix) {
@@ -135,7 +136,8 @@ std::string read_setting(KeyTable& table, std::string_view setting) {
   return detail::assign(*key, setting_value(*key, trim(setting.substr(equals + 1))), "--set");
 }
 
-void add_missing(KeyTable const& table, std::string_view file_name, std::vector<std::string>& lines) {
+void add_missing(KeyTable const& table, std::string_view file_name,
+                 std::vector<std::string>& lines) {
   std::string const where = file_name.empty() ? std::string{} : std::string{file_name} + ": ";
   for (Key const& key : table.keys()) {
     if (key.options.presence == Presence::required && key.origin.empty()) {
@@ -155,15 +157,20 @@ void configure(KeyTable& table, ConfigSources const& sources) {
   std::vector<std::string> lines;
   for (Problem& p : problems) lines.push_back(std::move(p.text));
   for (std::string const& setting : sources.settings) {
-    if (std::string line = read_setting(table, setting); !line.empty()) lines.push_back(std::move(line));
+    if (std::string line = read_setting(table, setting); !line.empty())
+      lines.push_back(std::move(line));
   }
-  // A key with a refused value is not missing, and a broken text hides keys: only a sound configuration lacks one.
-  if (lines.empty() && sources.missing == Missing::refuse) add_missing(table, sources.file_name, lines);
+  // A key with a refused value is not missing, and a broken text hides keys: only a sound
+  // configuration lacks one.
+  if (lines.empty() && sources.missing == Missing::refuse)
+    add_missing(table, sources.file_name, lines);
   if (!lines.empty()) throw InvalidArgument(fmt::format("{}", fmt::join(lines, "\n")));
 }
 
 void parse_toml(KeyTable& table, std::string_view text, std::string_view file_name) {
-  configure(table, {.file_name = std::string{file_name}, .text = std::string{text}, .missing = Missing::allow});
+  configure(
+      table,
+      {.file_name = std::string{file_name}, .text = std::string{text}, .missing = Missing::allow});
 }
 
 void apply_set(KeyTable& table, std::string_view setting) {

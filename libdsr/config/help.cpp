@@ -19,12 +19,13 @@ std::vector<Row> rows_of(KeyTable const& table) {
   for (Key const& key : table.keys()) {
     std::size_t const dot = key.name.rfind('.');
     bool const bare = dot == key.name.npos;
-    rows.push_back({.section = bare ? std::string{} : key.name.substr(0, dot),
-                    .word = bare ? key.name : key.name.substr(dot + 1),
-                    .type = detail::allowed_values(key),
-                    .unit = key.options.unit,
-                    .fallback = key.options.presence == Presence::required ? "required" : key.fallback,
-                    .help = key.options.help});
+    rows.push_back(
+        {.section = bare ? std::string{} : key.name.substr(0, dot),
+         .word = bare ? key.name : key.name.substr(dot + 1),
+         .type = detail::allowed_values(key),
+         .unit = key.options.unit,
+         .fallback = key.options.presence == Presence::required ? "required" : key.fallback,
+         .help = key.options.help});
   }
   return rows;
 }
@@ -42,8 +43,9 @@ std::vector<std::string> sections_of(std::vector<Row> const& rows) {
 
 /// Characters that a terminal shows; bytes that go on a UTF-8 character take no place.
 std::size_t width_of(std::string const& text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
 }
 
 std::string padded(std::string const& text, std::size_t width) {
@@ -78,8 +80,8 @@ std::string help_text(KeyTable const& table) {
     if (!section.empty()) text += fmt::format("[{}]\n", section);
     for (Row const& row : rows) {
       if (row.section != section) continue;
-      text += fmt::format("  {} = {}  {}  {}\n", padded(row.word, word), padded(row.fallback, fallback),
-                          padded(type_of(row), type), row.help);
+      text += fmt::format("  {} = {}  {}  {}\n", padded(row.word, word),
+                          padded(row.fallback, fallback), padded(type_of(row), type), row.help);
     }
   }
   return text;

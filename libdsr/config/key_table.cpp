@@ -39,7 +39,8 @@ void KeyTable::add_target(std::string name, KeyTarget target, KeyOptions options
   }
   for (Key const& key : keys_) {
     if (key.name == name || starts_below(key.name, name) || starts_below(name, key.name)) {
-      throw InvalidArgument(problem("configuration key", "\"" + name + "\" beside \"" + key.name + "\"",
+      throw InvalidArgument(problem("configuration key",
+                                    "\"" + name + "\" beside \"" + key.name + "\"",
                                     "a name that is not taken"));
     }
   }

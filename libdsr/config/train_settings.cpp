@@ -11,8 +11,10 @@ void bind_model(KeyTable& table, ModelSettings& model) {
   table.add("model.hidden", model.hidden, {.help = "size of the residual stream", .min = 1});
   table.add("model.heads", model.heads, {.help = "attention heads", .min = 1});
   table.add("model.ffn", model.ffn, {.help = "inner size of the FFN; 0: 4 times hidden", .min = 0});
-  table.add("model.vocab", model.vocab, {.help = "vocabulary; 256 for text", .unit = "tokens", .min = 1});
-  table.add("model.sequence", model.sequence, {.help = "length of a sequence", .unit = "tokens", .min = 1});
+  table.add("model.vocab", model.vocab,
+            {.help = "vocabulary; 256 for text", .unit = "tokens", .min = 1});
+  table.add("model.sequence", model.sequence,
+            {.help = "length of a sequence", .unit = "tokens", .min = 1});
   table.add("model.dropout", model.dropout,
             {.help = "share dropped after the embedding and each branch", .min = 0, .below = 1});
   table.add("model.bias", model.bias, {.help = "biases in linear layers and norms"});
@@ -21,8 +23,9 @@ void bind_model(KeyTable& table, ModelSettings& model) {
 
 void bind_mesh(KeyTable& table, MeshSettings& mesh) {
   table.add("mesh.dp", mesh.dp, {.help = "data-parallel replicas", .unit = "ranks", .min = 1});
-  table.add("mesh.row", mesh.row,
-            {.help = "model-parallel axis over tokens and output features", .unit = "ranks", .min = 1});
+  table.add(
+      "mesh.row", mesh.row,
+      {.help = "model-parallel axis over tokens and output features", .unit = "ranks", .min = 1});
   table.add("mesh.col", mesh.col,
             {.help = "model-parallel axis over hidden features", .unit = "ranks", .min = 1});
   table.add("mesh.order", mesh.order,
@@ -31,34 +34,44 @@ void bind_mesh(KeyTable& table, MeshSettings& mesh) {
 }
 
 void bind_data(KeyTable& table, DataSettings& data) {
-  table.add("data.train", data.train,
-            {.help = "file to train on", .presence = Presence::required});
+  table.add("data.train", data.train, {.help = "file to train on", .presence = Presence::required});
   table.add("data.val", data.val, {.help = "file to validate on; empty: a part of data.train"});
   table.add("data.format", data.format,
             {.help = "auto: nanogpt for names that end in .bin, otherwise text",
              .choices = {"auto", "text", "nanogpt"}});
   table.add("data.split", data.split,
-            {.help = "part of data.train kept for validation if data.val is empty", .min = 0, .below = 1});
+            {.help = "part of data.train kept for validation if data.val is empty",
+             .min = 0,
+             .below = 1});
 }
 
 void bind_steps(KeyTable& table, StepSettings& train) {
   table.add("train.steps", train.steps, {.help = "optimizer steps", .unit = "steps", .min = 0});
   table.add("train.batch", train.batch,
             {.help = "sequences in a step, over the whole job", .unit = "sequences", .min = 1});
-  table.add("train.micro_batch", train.micro_batch,
-            {.help = "sequences that a replica takes in one forward", .unit = "sequences", .min = 1});
+  table.add(
+      "train.micro_batch", train.micro_batch,
+      {.help = "sequences that a replica takes in one forward", .unit = "sequences", .min = 1});
   table.add("train.lr", train.lr, {.help = "largest learning rate", .min = 0});
-  table.add("train.min_lr", train.min_lr, {.help = "learning rate at the end of the decay", .min = 0});
+  table.add("train.min_lr", train.min_lr,
+            {.help = "learning rate at the end of the decay", .min = 0});
   table.add("train.warmup", train.warmup, {.help = "linear warm-up", .unit = "steps", .min = 0});
   table.add("train.decay_steps", train.decay_steps,
-            {.help = "step at which cosine decay reaches min_lr; 0: constant", .unit = "steps", .min = 0});
-  table.add("train.weight_decay", train.weight_decay, {.help = "decoupled, of matrices only", .min = 0});
-  table.add("train.beta1", train.beta1, {.help = "AdamW: memory of the mean", .min = 0, .below = 1});
-  table.add("train.beta2", train.beta2, {.help = "AdamW: memory of the square", .min = 0, .below = 1});
+            {.help = "step at which cosine decay reaches min_lr; 0: constant",
+             .unit = "steps",
+             .min = 0});
+  table.add("train.weight_decay", train.weight_decay,
+            {.help = "decoupled, of matrices only", .min = 0});
+  table.add("train.beta1", train.beta1,
+            {.help = "AdamW: memory of the mean", .min = 0, .below = 1});
+  table.add("train.beta2", train.beta2,
+            {.help = "AdamW: memory of the square", .min = 0, .below = 1});
   table.add("train.eps", train.eps, {.help = "AdamW: added to the denominator", .above = 0});
-  table.add("train.clip", train.clip, {.help = "largest global gradient norm; 0: no clipping", .min = 0});
-  table.add("train.zero", train.zero,
-            {.help = "1: optimizer state is shared out over replicas (ZeRO-1)", .min = 0, .max = 1});
+  table.add("train.clip", train.clip,
+            {.help = "largest global gradient norm; 0: no clipping", .min = 0});
+  table.add(
+      "train.zero", train.zero,
+      {.help = "1: optimizer state is shared out over replicas (ZeRO-1)", .min = 0, .max = 1});
   table.add("train.regather", train.regather,
             {.help = "backward gathers inputs again: less memory, more communication"});
   table.add("train.eval_every", train.eval_every,
@@ -70,8 +83,9 @@ void bind_steps(KeyTable& table, StepSettings& train) {
 
 void bind_run(KeyTable& table, RunSettings& run) {
   table.add("run.dir", run.dir, {.help = "directory for metrics.jsonl, made if missing"});
-  table.add("run.device", run.device,
-            {.help = "cpu, cuda or meta", .check = [](std::string const& text) { parse_device(text); }});
+  table.add(
+      "run.device", run.device,
+      {.help = "cpu, cuda or meta", .check = [](std::string const& text) { parse_device(text); }});
 }
 
 }  // namespace

@@ -26,9 +26,9 @@ T take_number(std::string_view& text, std::string_view name) {
 }  // namespace
 
 std::string to_text(SavedCursor const& saved) {
-  return fmt::format("epoch={} index={} sequences={} sequence={} seed={} order={}", saved.cursor.epoch,
-                     saved.cursor.index, saved.sequences, saved.sequence, saved.seed,
-                     saved.order == DataOrder::shuffled ? "shuffled" : "sequential");
+  return fmt::format("epoch={} index={} sequences={} sequence={} seed={} order={}",
+                     saved.cursor.epoch, saved.cursor.index, saved.sequences, saved.sequence,
+                     saved.seed, saved.order == DataOrder::shuffled ? "shuffled" : "sequential");
 }
 
 SavedCursor parse_cursor(std::string const& text) {
@@ -42,7 +42,8 @@ SavedCursor parse_cursor(std::string const& text) {
   saved.order = rest == "order=sequential" ? DataOrder::sequential : DataOrder::shuffled;
   // Strict without a case for each mistake: what was read must write the same text again.
   if (to_text(saved) != text) {
-    throw CorruptData(problem("data cursor", "\"" + text + "\"", "\"" + to_text({}) + "\" with its numbers"));
+    throw CorruptData(
+        problem("data cursor", "\"" + text + "\"", "\"" + to_text({}) + "\" with its numbers"));
   }
   return saved;
 }

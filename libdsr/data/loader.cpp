@@ -27,12 +27,16 @@ Batch lay_out(Buffer& buffer, Size sequences, Size tokens) {
   auto const view = [&](Size number, Size elements) {
     return Tensor{base + number * token_bytes, {elements}, DType::i32, kCpu};
   };
-  return {.tokens = view(0, tokens), .targets = view(1, tokens), .positions = view(2, tokens),
-          .ordinals = view(3, tokens), .sequence_starts = view(4, sequences + 1)};
+  return {.tokens = view(0, tokens),
+          .targets = view(1, tokens),
+          .positions = view(2, tokens),
+          .ordinals = view(3, tokens),
+          .sequence_starts = view(4, sequences + 1)};
 }
 
 void fill_rest(Tensor const& tensor, Size begin, std::int32_t value) {
-  std::fill(tensor.data<std::int32_t>() + begin, tensor.data<std::int32_t>() + tensor.elements(), value);
+  std::fill(tensor.data<std::int32_t>() + begin, tensor.data<std::int32_t>() + tensor.elements(),
+            value);
 }
 
 }  // namespace
@@ -48,9 +52,9 @@ void LoaderOptions::validate() const {
   if (vocabulary < 0) lines.push_back(problem("model.vocab", std::to_string(vocabulary), ">= 0"));
   if (batch > kMaxTokens) lines.push_back(problem("train.batch", std::to_string(batch), "< 2^31"));
   if (lines.empty() && micro_batch > kMaxTokens / (sequence + 1)) {
-    lines.push_back(problem("train.micro_batch",
-                            fmt::format("micro_batch·(sequence + 1) = {}·{}", micro_batch, sequence + 1),
-                            "< 2^31"));
+    lines.push_back(problem(
+        "train.micro_batch",
+        fmt::format("micro_batch·(sequence + 1) = {}·{}", micro_batch, sequence + 1), "< 2^31"));
   }
   if (!lines.empty()) throw InvalidArgument(fmt::format("{}", fmt::join(lines, "\n")));
 }
@@ -60,8 +64,8 @@ Size LoaderOptions::accumulation(Size replicas) const {
   Size const rest = batch % unit;
   if (rest == 0) return batch / unit;
   std::string nearest = fmt::format("train.batch = {}", round_up(batch, unit));
-  if (batch > unit) nearest = fmt::format("train.batch = {} or {}", batch - rest,
-                                                  round_up(batch, unit));
+  if (batch > unit)
+    nearest = fmt::format("train.batch = {} or {}", batch - rest, round_up(batch, unit));
   if (batch % replicas == 0) {
     Size const each = batch / replicas;
     Size micro = std::min(micro_batch, each);
@@ -90,7 +94,8 @@ Loader::Loader(Tokens tokens, Mesh const& mesh, LoaderOptions options)
   batch_ = lay_out(buffer_, options_.micro_batch, round_up(used, mesh.size(Axis::row)));
   batch_.counted = used;
   for (Size b = 0; b <= options_.micro_batch; ++b) {
-    batch_.sequence_starts.data<std::int32_t>()[b] = static_cast<std::int32_t>(b * options_.sequence);
+    batch_.sequence_starts.data<std::int32_t>()[b] =
+        static_cast<std::int32_t>(b * options_.sequence);
   }
   fill_rest(batch_.tokens, used, -1);
   fill_rest(batch_.targets, used, -1);
@@ -115,13 +120,14 @@ void Loader::fill(Size row, Size ordinal) {
   std::copy_n(window_.begin() + 1, length, batch_.targets.data<std::int32_t>() + first);
   std::int32_t* const positions = batch_.positions.data<std::int32_t>() + first;
   for (Size s = 0; s < length; ++s) positions[s] = static_cast<std::int32_t>(s);
-  std::fill_n(batch_.ordinals.data<std::int32_t>() + first, length, static_cast<std::int32_t>(ordinal));
+  std::fill_n(batch_.ordinals.data<std::int32_t>() + first, length,
+              static_cast<std::int32_t>(ordinal));
 }
 
 Batch const& Loader::next(Size micro) {
   if (micro < 0 || micro >= accumulation_) {
-    throw InvalidArgument(
-        problem("loader: micro-batch", std::to_string(micro), "0 to " + std::to_string(accumulation_ - 1)));
+    throw InvalidArgument(problem("loader: micro-batch", std::to_string(micro),
+                                  "0 to " + std::to_string(accumulation_ - 1)));
   }
   Size const first = (micro * replicas_ + replica_) * options_.micro_batch;
   for (Size b = 0; b < options_.micro_batch; ++b) fill(b, first + b);
@@ -139,13 +145,16 @@ std::string Loader::save() const {
 
 void Loader::load(std::string const& text) {
   detail::SavedCursor const saved = detail::parse_cursor(text);
-  if (saved.cursor.epoch < 0 || saved.cursor.index < 0 || saved.cursor.index >= saved.sequences) {
-    throw CorruptData(problem("data cursor", "\"" + text + "\"", "0 <= index < sequences"));
+  auto const [epoch, index] = saved.cursor;
+  if (epoch < 0 || epoch > kMaxEpoch || index < 0 || index >= saved.sequences) {
+    throw CorruptData(problem("data cursor", "\"" + text + "\"",
+                              "0 <= epoch <= 2^40 and 0 <= index < sequences"));
   }
-  detail::SavedCursor const ours{saved.cursor, sequences_, options_.sequence, options_.seed, options_.order};
+  detail::SavedCursor const ours{saved.cursor, sequences_, options_.sequence, options_.seed,
+                                 options_.order};
   if (saved != ours) {
-    throw InvalidArgument(problem("data cursor", "\"" + text + "\"", "one of this loader, \"" +
-                                                                         detail::to_text(ours) + "\""));
+    throw InvalidArgument(problem("data cursor", "\"" + text + "\"",
+                                  "one of this loader, \"" + detail::to_text(ours) + "\""));
   }
   cursor_ = saved.cursor;
 }

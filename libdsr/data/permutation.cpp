@@ -8,7 +8,8 @@
 namespace dsr {
 namespace {
 
-// Luby and Rackoff need four rounds for large domains; small domains need more to look random (see the test).
+// Luby and Rackoff need four rounds for large domains; small domains need more to look random (see
+// the test).
 constexpr std::uint32_t kRounds = 8;
 constexpr Size kMaxSize = Size{1} << 62U;
 
@@ -35,10 +36,12 @@ std::uint64_t Permutation::encrypt(std::uint64_t value) const {
 
 Size Permutation::operator()(Size i) const {
   if (i < 0 || i >= n_) {
-    throw InvalidArgument(problem("permutation: index", std::to_string(i), "0 to " + std::to_string(n_ - 1)));
+    throw InvalidArgument(
+        problem("permutation: index", std::to_string(i), "0 to " + std::to_string(n_ - 1)));
   }
   auto const n = static_cast<std::uint64_t>(n_);
-  // The walk ends: the network is a bijection, so the cycle through i comes back to i, which is inside.
+  // The walk ends: the network is a bijection, so the cycle through i comes back to i, which is
+  // inside.
   std::uint64_t value = encrypt(static_cast<std::uint64_t>(i));
   while (value >= n) value = encrypt(value);
   return static_cast<Size>(value);

@@ -40,7 +40,8 @@ class NanogptTokens final : public TokenSource {
 
  protected:
   void copy(Size begin, std::span<std::int32_t> out) const override {
-    std::byte const* const from = file_.bytes().data() + static_cast<std::size_t>(begin) * kToken_bytes;
+    std::byte const* const from =
+        file_.bytes().data() + static_cast<std::size_t>(begin) * kToken_bytes;
     for (std::size_t i = 0; i < out.size(); ++i) {  // little-endian whatever the machine
       out[i] = std::to_integer<std::int32_t>(from[2 * i]) |
                std::to_integer<std::int32_t>(from[2 * i + 1]) << 8;
@@ -62,10 +63,12 @@ Tokens open_tokens(std::string const& path, TokenFormat format) {
   MappedFile file{path};
   std::size_t const bytes = file.bytes().size();
   if (bytes == 0) throw CorruptData(problem(path, "0 bytes", "at least one token"));
-  if (format_of(path, format) == TokenFormat::text) return std::make_shared<TextTokens>(std::move(file));
+  if (format_of(path, format) == TokenFormat::text)
+    return std::make_shared<TextTokens>(std::move(file));
   if (bytes % NanogptTokens::kToken_bytes != 0) {
-    throw CorruptData(problem(path, std::to_string(bytes) + " bytes",
-                              "a multiple of 2 (uint16 tokens); the file is cut short or of another format"));
+    throw CorruptData(
+        problem(path, std::to_string(bytes) + " bytes",
+                "a multiple of 2 (uint16 tokens); the file is cut short or of another format"));
   }
   return std::make_shared<NanogptTokens>(std::move(file));
 }

@@ -34,7 +34,8 @@ class MemoryTokens final : public TokenSource {
 
 class SlicedTokens final : public TokenSource {
  public:
-  SlicedTokens(Tokens whole, Size begin, Size end) : whole_(std::move(whole)), begin_(begin), end_(end) {}
+  SlicedTokens(Tokens whole, Size begin, Size end)
+      : whole_(std::move(whole)), begin_(begin), end_(end) {}
 
   Size size() const override { return end_ - begin_; }
   Size vocabulary() const override { return whole_->vocabulary(); }
@@ -43,7 +44,9 @@ class SlicedTokens final : public TokenSource {
   }
 
  protected:
-  void copy(Size begin, std::span<std::int32_t> out) const override { whole_->read(begin_ + begin, out); }
+  void copy(Size begin, std::span<std::int32_t> out) const override {
+    whole_->read(begin_ + begin, out);
+  }
 
  private:
   Tokens whole_;
@@ -66,8 +69,8 @@ TokenFormat parse_token_format(std::string_view name) {
   constexpr std::array<std::string_view, 3> kNames{"auto", "text", "nanogpt"};
   auto const found = std::find(kNames.begin(), kNames.end(), name);
   if (found == kNames.end()) {
-    throw InvalidArgument(problem("data.format", "\"" + std::string{name} + "\"", "auto, text or nanogpt",
-                                  nearest_name(name, kNames)));
+    throw InvalidArgument(problem("data.format", "\"" + std::string{name} + "\"",
+                                  "auto, text or nanogpt", nearest_name(name, kNames)));
   }
   return static_cast<TokenFormat>(found - kNames.begin());
 }
@@ -75,8 +78,8 @@ TokenFormat parse_token_format(std::string_view name) {
 Tokens memory_tokens(std::vector<std::int32_t> tokens, Size vocabulary, std::string name) {
   for (std::int32_t const token : tokens) {
     if (token < 0 || token >= vocabulary) {
-      throw InvalidArgument(
-          problem(name + ": token", std::to_string(token), "0 to " + std::to_string(vocabulary - 1)));
+      throw InvalidArgument(problem(name + ": token", std::to_string(token),
+                                    "0 to " + std::to_string(vocabulary - 1)));
     }
   }
   return std::make_shared<MemoryTokens>(std::move(tokens), vocabulary, std::move(name));
@@ -105,15 +108,19 @@ void require_tokens_below(TokenSource const& source, Size vocabulary) {
   std::vector<std::int32_t> chunk(1U << 15U);  // stays in the second-level cache
   auto const limit = static_cast<std::int32_t>(vocabulary);
   for (Size begin = 0; begin < source.size(); begin += static_cast<Size>(chunk.size())) {
-    chunk.resize(static_cast<std::size_t>(std::min(static_cast<Size>(chunk.size()), source.size() - begin)));
+    chunk.resize(
+        static_cast<std::size_t>(std::min(static_cast<Size>(chunk.size()), source.size() - begin)));
     source.read(begin, chunk);
-    // The largest first, which the compiler vectorises; the search only if there is something to find.
+    // The largest first, which the compiler vectorises; the search only if there is something to
+    // find.
     std::int32_t largest = 0;
     for (std::int32_t const token : chunk) largest = std::max(largest, token);
     if (largest < limit) continue;
-    auto const bad = std::find_if(chunk.begin(), chunk.end(), [limit](auto token) { return token >= limit; });
-    throw CorruptData(problem(source.name() + ": token " + std::to_string(begin + (bad - chunk.begin())),
-                              std::to_string(*bad), "0 to " + std::to_string(vocabulary - 1)));
+    auto const bad =
+        std::find_if(chunk.begin(), chunk.end(), [limit](auto token) { return token >= limit; });
+    throw CorruptData(
+        problem(source.name() + ": token " + std::to_string(begin + (bad - chunk.begin())),
+                std::to_string(*bad), "0 to " + std::to_string(vocabulary - 1)));
   }
 }
 

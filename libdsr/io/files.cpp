@@ -44,7 +44,8 @@ void make_directories(std::string const& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) detail::fail_io(path, "make the directory", error.value());
-  if (!std::filesystem::is_directory(path, error)) detail::fail_io(path, "make the directory", ENOTDIR);
+  if (!std::filesystem::is_directory(path, error))
+    detail::fail_io(path, "make the directory", ENOTDIR);
 }
 
 void require_writable_directory(std::string const& path) {

@@ -18,7 +18,8 @@ std::string three_digits(double value) {
 
 /// Divides by `unit` until fewer than four digits are left.
 template <std::size_t N>
-std::string scaled(double value, double unit, double limit, std::array<std::string_view, N> const& names) {
+std::string scaled(double value, double unit, double limit,
+                   std::array<std::string_view, N> const& names) {
   std::size_t i = 0;
   while (std::abs(value) >= limit && i + 1 < N) {
     value /= unit;
@@ -44,8 +45,9 @@ std::string format_count(double count) {
 
 std::string format_duration(double duration_s) {
   if (!std::isfinite(duration_s)) return "-";
-  if (duration_s < 0.9995) return duration_s < 0.00995 ? fmt::format("{:.1f} ms", duration_s * 1e3)
-                                                       : fmt::format("{:.0f} ms", duration_s * 1e3);
+  if (duration_s < 0.9995)
+    return duration_s < 0.00995 ? fmt::format("{:.1f} ms", duration_s * 1e3)
+                                : fmt::format("{:.0f} ms", duration_s * 1e3);
   if (duration_s < 59.95) return fmt::format("{:.1f} s", duration_s);
   Size const s = std::llround(duration_s), minutes = s / 60, hours = s / 3600;
   if (hours >= 24) return fmt::format("{}d {:02}h", hours / 24, hours % 24);

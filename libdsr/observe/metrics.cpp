@@ -45,13 +45,15 @@ std::string step_column(Size step, Size total_steps) {
 }  // namespace
 
 std::string status_line(StepMetrics const& step, Size total_steps, double eta_s) {
-  return fmt::format("{}  loss {:7.4f}  grad norm {:8.4f}  lr {:.2e}  {:>6} tokens/s  {:8.1f} ms  ETA {}",
-                     step_column(step.step, total_steps), step.loss, step.grad_norm, step.lr,
-                     format_count(step.tokens_per_s), step.step_ms, format_duration(eta_s));
+  return fmt::format(
+      "{}  loss {:7.4f}  grad norm {:8.4f}  lr {:.2e}  {:>6} tokens/s  {:8.1f} ms  ETA {}",
+      step_column(step.step, total_steps), step.loss, step.grad_norm, step.lr,
+      format_count(step.tokens_per_s), step.step_ms, format_duration(eta_s));
 }
 
 std::string status_line(EvaluationMetrics const& evaluation, Size total_steps) {
-  return fmt::format("{}  val_loss {:7.4f}", step_column(evaluation.step, total_steps), evaluation.val_loss);
+  return fmt::format("{}  val_loss {:7.4f}", step_column(evaluation.step, total_steps),
+                     evaluation.val_loss);
 }
 
 }  // namespace dsr

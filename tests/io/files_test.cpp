@@ -81,7 +81,8 @@ TEST_CASE("require_writable_directory probes and leaves nothing") {
   // Root may write where modes forbid it, so these are places where nobody may.
   std::string const file = directory.write("file", "x");
   CHECK(contains(message_of<IoError>([&] { require_writable_directory(file + "/run"); }), file));
-  CHECK(contains(message_of<IoError>([] { require_writable_directory("/proc/self"); }), "/proc/self"));
+  CHECK(contains(message_of<IoError>([] { require_writable_directory("/proc/self"); }),
+                 "/proc/self"));
   try {
     require_writable_directory("/proc/no/such");
     FAIL("no error");

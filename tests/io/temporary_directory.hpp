@@ -30,8 +30,8 @@ class TemporaryDirectory {
   /// Writes a file, independently of the io room; returns its path.
   std::string write(std::string_view name, std::string_view content) const {
     std::string const path = *this / name;
-    std::ofstream(path, std::ios::binary).write(content.data(),
-                                                static_cast<std::streamsize>(content.size()));
+    std::ofstream(path, std::ios::binary)
+        .write(content.data(), static_cast<std::streamsize>(content.size()));
     return path;
   }
 

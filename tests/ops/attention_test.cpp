@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/ops/attention.hpp"
 
-#include "array.hpp"
+#include "ops/array.hpp"
 #include "reference/attention.hpp"
 
 namespace dsr {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/ops/matmul.hpp"
 
-#include "array.hpp"
+#include "ops/array.hpp"
 #include "reference/matmul.hpp"
 
 namespace dsr {

@@ -16,11 +16,11 @@ struct CommandLine {
   std::string config;                 ///< --config FILE; empty: none
   std::vector<std::string> settings;  ///< --set key=value, in the order given
   bool help = false, version = false, dry_run = false;
-  Size sample = 0;                    ///< --sample N; 0: no sample
+  Size sample = 0;  ///< --sample N; 0: no sample
 };
 
-/// Throws UsageError for an unknown option (with the nearest), a missing or repeated value, a --set without "=",
-/// or N < 1.
+/// Throws UsageError for an unknown option (with the nearest), a missing or repeated value, a --set
+/// without "=", or N < 1.
 CommandLine parse_command_line(int argc, char const* const* argv);
 
 /// What the options mean, one a line.

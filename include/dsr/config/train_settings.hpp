@@ -8,7 +8,8 @@
 ///     configure(table, {.file_name = path, .text = text});
 ///     settings.train.lr;                                       // the key train.lr
 ///
-/// Plain values: the rooms that use them check what keys must fulfil together (heads divide hidden, a mesh fits).
+/// Plain values: the rooms that use them check what keys must fulfil together (heads divide hidden,
+/// a mesh fits).
 #include <string>
 #include <vector>
 

@@ -5,8 +5,9 @@
 ///     Permutation order{n, random_key(seed, RandomPurpose::data_order, site, epoch)};
 ///     order(0), order(1), …                       // every number below n once
 ///
-/// A Feistel network over the smallest domain of 4^k >= n, walked until it is inside n (fewer than 4 steps on
-/// average). Source: Black and Rogaway 2002, "Ciphers with arbitrary finite domains", method 2.
+/// A Feistel network over the smallest domain of 4^k >= n, walked until it is inside n (fewer than
+/// 4 steps on average). Source: Black and Rogaway 2002, "Ciphers with arbitrary finite domains",
+/// method 2.
 #include "dsr/core/rng.hpp"
 #include "dsr/core/shape.hpp"
 

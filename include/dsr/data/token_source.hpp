@@ -2,10 +2,9 @@
 #pragma once
 /// TokenSource: tokens that can be read anywhere; files of tokens, and parts of them.
 ///
-///     Tokens all = open_tokens("train.bin");                 // nanoGPT's format, or text for other names
-///     Split split = split_tokens(all, 0.1);                  // the last tenth is for validation
-///     std::vector<std::int32_t> first(64);
-///     split.train->read(0, first);
+///     Tokens all = open_tokens("train.bin");                 // nanoGPT's format, or text for
+///     other names Split split = split_tokens(all, 0.1);                  // the last tenth is for
+///     validation std::vector<std::int32_t> first(64); split.train->read(0, first);
 ///
 /// Derive from it for another format: size, vocabulary, name and read are all that a Loader asks.
 #include <cstdint>
@@ -46,12 +45,15 @@ enum class TokenFormat : std::uint8_t { automatic, text, nanogpt };
 /// "auto", "text", "nanogpt". Throws InvalidArgument with the nearest name.
 TokenFormat parse_token_format(std::string_view name);
 
-/// Maps a file. text: each byte is a token, whatever it is. nanogpt: little-endian uint16, nothing else.
-/// Throws IoError if it cannot be read, CorruptData (path and size) if it is empty or a nanogpt file of odd size.
+/// Maps a file. text: each byte is a token, whatever it is. nanogpt: little-endian uint16, nothing
+/// else. Throws IoError if it cannot be read, CorruptData (path and size) if it is empty or a
+/// nanogpt file of odd size.
 Tokens open_tokens(std::string const& path, TokenFormat format = TokenFormat::automatic);
 
-/// Tokens of the caller, for tests and made-up data. Throws InvalidArgument if one is outside [0, vocabulary).
-Tokens memory_tokens(std::vector<std::int32_t> tokens, Size vocabulary, std::string name = "memory");
+/// Tokens of the caller, for tests and made-up data. Throws InvalidArgument if one is outside [0,
+/// vocabulary).
+Tokens memory_tokens(std::vector<std::int32_t> tokens, Size vocabulary,
+                     std::string name = "memory");
 
 /// Tokens [begin, end) of a source. Throws InvalidArgument unless 0 <= begin <= end <= size.
 Tokens slice(Tokens const& source, Size begin, Size end);
@@ -60,11 +62,12 @@ struct Split {
   Tokens train, validation;
 };
 
-/// The last round(size·validation) tokens are for validation. Throws InvalidArgument unless 0 <= validation < 1.
+/// The last round(size·validation) tokens are for validation. Throws InvalidArgument unless 0 <=
+/// validation < 1.
 Split split_tokens(Tokens const& source, double validation);
 
-/// Reads every token, unless the format alone rules a bad one out. Throws CorruptData that names the source, the
-/// first bad token and its number, and the range allowed.
+/// Reads every token, unless the format alone rules a bad one out. Throws CorruptData that names
+/// the source, the first bad token and its number, and the range allowed.
 void require_tokens_below(TokenSource const& source, Size vocabulary);
 
 /// Throws CorruptData, with both numbers, if a source cannot fill one sequence and its last target.

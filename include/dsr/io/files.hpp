@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Small file calls: read a text, append lines, make directories. All file calls of the library are in this room.
+/// Small file calls: read a text, append lines, make directories. All file calls of the library are
+/// in this room.
 ///
 ///     std::string text = read_text("examples/tiny.toml");
 ///     FileWriter log{"run/metrics.jsonl"};
@@ -16,7 +17,8 @@ std::string read_text(std::string const& path);
 /// Makes a directory and its parents; one that exists is fine. Throws IoError.
 void make_directories(std::string const& path);
 
-/// Makes the directory if it is missing, then really creates and removes a file in it. Throws IoError.
+/// Makes the directory if it is missing, then really creates and removes a file in it. Throws
+/// IoError.
 void require_writable_directory(std::string const& path);
 
 enum class FileStart : unsigned char { append, empty };
@@ -32,7 +34,8 @@ class FileWriter {
   FileWriter(FileWriter const&) = delete;
   FileWriter& operator=(FileWriter const&) = delete;
 
-  /// Appends text and a newline with one write(2), so that readers and a crash see whole lines. Throws IoError.
+  /// Appends text and a newline with one write(2), so that readers and a crash see whole lines.
+  /// Throws IoError.
   void line(std::string_view text);
   std::string const& path() const { return path_; }
 

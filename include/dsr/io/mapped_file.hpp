@@ -15,7 +15,8 @@ namespace dsr {
 /// Moves, does not copy: it owns the mapping. Any number of threads may read.
 class MappedFile {
  public:
-  /// An empty file gives no bytes. Throws IoError with the path and the system's reason, also for a directory.
+  /// An empty file gives no bytes. Throws IoError with the path and the system's reason, also for a
+  /// directory.
   explicit MappedFile(std::string path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

@@ -20,11 +20,11 @@ namespace dsr {
 
 /// One optimizer step, in the order of its keys in the file.
 struct StepMetrics {
-  Size step = 0;               ///< steps done, this one included
-  double loss = 0;             ///< mean over the step's tokens
-  double grad_norm = 0;        ///< before clipping
+  Size step = 0;         ///< steps done, this one included
+  double loss = 0;       ///< mean over the step's tokens
+  double grad_norm = 0;  ///< before clipping
   double lr = 0;
-  Size tokens = 0;             ///< of this step, whole job
+  Size tokens = 0;  ///< of this step, whole job
   double tokens_per_s = 0;
   double step_ms = 0;
   double comm_ms = 0;          ///< collectives running, on any stream of this rank
@@ -45,11 +45,12 @@ struct Metric {
 std::vector<Metric> metrics_of(StepMetrics const& step);
 std::vector<Metric> metrics_of(EvaluationMetrics const& evaluation);
 
-/// One JSON object on one line, keys in the order given; a number that is not finite becomes null. Bytes that are not
-/// UTF-8 are replaced.
+/// One JSON object on one line, keys in the order given; a number that is not finite becomes null.
+/// Bytes that are not UTF-8 are replaced.
 std::string json_line(std::span<Metric const> metrics);
 
-/// Moves, does not copy: it owns an open file. Appends each object with one write, so a crash leaves whole lines.
+/// Moves, does not copy: it owns an open file. Appends each object with one write, so a crash
+/// leaves whole lines.
 class MetricsWriter {
  public:
   /// Appends to a file that exists; makes parent directories. Throws IoError.
@@ -64,7 +65,8 @@ class MetricsWriter {
   FileWriter file_;
 };
 
-/// Step, loss, gradient norm, learning rate, tokens/s, ms and remaining time, in columns of fixed width.
+/// Step, loss, gradient norm, learning rate, tokens/s, ms and remaining time, in columns of fixed
+/// width.
 std::string status_line(StepMetrics const& step, Size total_steps, double eta_s);
 
 /// "step   100/1000  val_loss 2.3456", in the columns of status_line.
