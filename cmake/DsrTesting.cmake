@@ -13,6 +13,11 @@ add_library(dsr_test_support_mpi STATIC ${PROJECT_SOURCE_DIR}/tests/support/main
 target_include_directories(dsr_test_support_mpi PUBLIC ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR})
 target_link_libraries(dsr_test_support_mpi PUBLIC dsr::dsr dsr_settings Catch2::Catch2 MPI::MPI_CXX)
 
+# Catch2 takes long to optimise and gains nothing: its runner is not optimised at all, and tests only a little.
+foreach(support dsr_test_support dsr_test_support_mpi)
+  target_compile_options(${support} PRIVATE -O0 INTERFACE "$<$<NOT:$<CONFIG:Debug>>:-O1>")
+endforeach()
+
 set(DSR_MPIRUN ${MPIEXEC_EXECUTABLE})
 execute_process(COMMAND ${MPIEXEC_EXECUTABLE} --version OUTPUT_VARIABLE version ERROR_VARIABLE version)
 if(version MATCHES "Open MPI|OpenRTE")

@@ -48,6 +48,8 @@ def run(command, threads):
             raise ValueError('no steps')
     except (IndexError, KeyError, TypeError, ValueError) as reason:
         sys.exit(f'run.py: {command[0]} printed no JSON object with step_ms and tokens: {reason!r}')
+    if result.get('threads', threads) != threads:
+        sys.exit(f'run.py: {command[0]} ran {result["threads"]} threads, not {threads}')
     return result, ''
 
 

@@ -15,15 +15,19 @@ Arena::Arena(Size capacity_bytes, Device device)
 Tensor Arena::take(Shape const& shape, DType dtype) {
   Size const bytes = shape.elements() * size_of(dtype);
   Size const left_bytes = capacity_bytes_ - used_bytes_;
-  // Sizes in use are multiples of the alignment, so that equal takes use equal bytes in every order.
-  if (buffer_.data() == nullptr || bytes > left_bytes || round_up(bytes, kAlignment_bytes) > left_bytes) {
+  // Sizes in use are multiples of the alignment, so that equal takes use equal bytes in every
+  // order.
+  if (buffer_.data() == nullptr || bytes > left_bytes ||
+      round_up(bytes, kAlignment_bytes) > left_bytes) {
     throw OutOfMemory(problem("arena on " + to_string(buffer_.device()),
-                              "take of " + std::to_string(bytes) + " bytes for " + to_string(shape) + " " +
-                                  std::string{name_of(dtype)} + " with " + std::to_string(used_bytes_) +
-                                  " of " + std::to_string(capacity_bytes_) + " bytes in use",
+                              "take of " + std::to_string(bytes) + " bytes for " +
+                                  to_string(shape) + " " + std::string{name_of(dtype)} + " with " +
+                                  std::to_string(used_bytes_) + " of " +
+                                  std::to_string(capacity_bytes_) + " bytes in use",
                               "up to " + std::to_string(left_bytes) + " bytes"));
   }
-  Tensor taken{static_cast<std::byte*>(buffer_.data()) + used_bytes_, shape, dtype, buffer_.device()};
+  Tensor taken{static_cast<std::byte*>(buffer_.data()) + used_bytes_, shape, dtype,
+               buffer_.device()};
   used_bytes_ += round_up(bytes, kAlignment_bytes);
   high_water_bytes_ = std::max(high_water_bytes_, used_bytes_);
   return taken;

@@ -13,8 +13,8 @@ namespace {
 constexpr std::array<std::string_view, 3> kNames{"cpu", "cuda", "meta"};
 
 [[noreturn]] void refuse(std::string_view text, std::string const& nearest) {
-  throw InvalidArgument(
-      problem("device", "\"" + std::string{text} + "\"", "cpu, cuda, cuda:<number>, meta", nearest));
+  throw InvalidArgument(problem("device", "\"" + std::string{text} + "\"",
+                                "cpu, cuda, cuda:<number>, meta", nearest));
 }
 
 }  // namespace
@@ -36,7 +36,8 @@ Device parse_device(std::string_view text) {
   if (name != "cuda") refuse(text, nearest_name(name, kNames));
   std::string_view const digits = text.substr(name.size() + 1);
   Device device{Device::Kind::cuda, 0};
-  auto const [end, status] = std::from_chars(digits.data(), digits.data() + digits.size(), device.index);
+  auto const [end, status] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), device.index);
   if (status != std::errc{} || end != digits.data() + digits.size() || device.index < 0) {
     refuse(text, "cuda:0");
   }

@@ -10,7 +10,9 @@ namespace dsr {
 namespace {
 
 constexpr std::uint32_t low_word(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
-constexpr std::uint32_t high_word(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); }
+constexpr std::uint32_t high_word(std::uint64_t value) {
+  return static_cast<std::uint32_t>(value >> 32);
+}
 
 /// 53 of 64 bits, as an integer that a double holds exactly.
 double fraction_bits(std::uint32_t low, std::uint32_t high) {
@@ -19,8 +21,10 @@ double fraction_bits(std::uint32_t low, std::uint32_t high) {
 
 }  // namespace
 
-RandomKey random_key(std::uint64_t seed, RandomPurpose purpose, std::uint64_t site, std::uint64_t step) {
-  // Two blocks in a chain: each input word passes through ten rounds, and no two inputs share a word.
+RandomKey random_key(std::uint64_t seed, RandomPurpose purpose, std::uint64_t site,
+                     std::uint64_t step) {
+  // Two blocks in a chain: each input word passes through ten rounds, and no two inputs share a
+  // word.
   kernels::PhiloxBlock const named =
       kernels::philox(low_word(seed), high_word(seed),
                       {{low_word(site), high_word(site), static_cast<std::uint32_t>(purpose), 0}});

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU's communication stream: one thread that takes work in order and sleeps when there is none.
+// The CPU's communication stream: one thread that takes work in order and sleeps when there is
+// none.
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -13,8 +14,9 @@
 namespace dsr::detail {
 namespace {
 
-/// How often a waiting thread offers its core to others before it sleeps: a few tens of microseconds, less than
-/// falling asleep and being woken costs, and harmless where ranks outnumber cores.
+/// How often a waiting thread offers its core to others before it sleeps: a few tens of
+/// microseconds, less than falling asleep and being woken costs, and harmless where ranks outnumber
+/// cores.
 constexpr int kYields = 32;
 
 class WorkerEvent final : public EventState {

@@ -10,7 +10,8 @@ namespace dsr {
 namespace {
 
 std::string describe(Tensor const& tensor) {
-  return std::string{"tensor "} + to_string(tensor.shape()) + " " + std::string{name_of(tensor.dtype())};
+  return std::string{"tensor "} + to_string(tensor.shape()) + " " +
+         std::string{name_of(tensor.dtype())};
 }
 
 }  // namespace
@@ -64,12 +65,14 @@ Tensor Tensor::operator[](Size i) const {
 
 Tensor Tensor::reshape(Shape const& shape) const {
   if (shape.elements() != elements()) {
-    throw InvalidArgument(problem(describe(*this), "reshape to " + to_string(shape) + " = " +
-                                                       std::to_string(shape.elements()) + " elements",
-                                  std::to_string(elements()) + " elements"));
+    throw InvalidArgument(problem(
+        describe(*this),
+        "reshape to " + to_string(shape) + " = " + std::to_string(shape.elements()) + " elements",
+        std::to_string(elements()) + " elements"));
   }
   if (!contiguous()) {
-    throw InvalidArgument(problem(describe(*this), "reshape of a view with gaps", "a contiguous tensor"));
+    throw InvalidArgument(
+        problem(describe(*this), "reshape of a view with gaps", "a contiguous tensor"));
   }
   return Tensor{data_, shape, dtype_, device_};
 }

@@ -17,6 +17,7 @@ namespace dsr {
 namespace {
 
 constexpr Size kMaxTokens = std::numeric_limits<std::int32_t>::max();
+constexpr Size kMaxEpoch = Size{1} << 40U;  // beyond any run; far from overflow
 
 /// The views of a Batch of B sequences and T tokens in one buffer, each at an aligned address.
 Batch lay_out(Buffer& buffer, Size sequences, Size tokens) {

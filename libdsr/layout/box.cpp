@@ -14,8 +14,10 @@ struct Corner {
   std::array<Size, Shape::kMaxRank> begin{}, count{};
 };
 
-/// Splits the flat range [begin, end) of dimensions dim and inner into boxes. Outer dimensions are set in `corner`.
-void split(Shape const& block, int dim, Size begin, Size end, Corner corner, std::vector<Box>& boxes) {
+/// Splits the flat range [begin, end) of dimensions dim and inner into boxes. Outer dimensions are
+/// set in `corner`.
+void split(Shape const& block, int dim, Size begin, Size end, Corner corner,
+           std::vector<Box>& boxes) {
   auto const d = static_cast<std::size_t>(dim);
   if (dim == block.rank()) {
     boxes.push_back({Shape{std::span<Size const>{corner.begin.data(), d}},
@@ -92,7 +94,8 @@ bool covers_once(Shape const& global, std::vector<Box> const& boxes) {
     kept.push_back(&box);
   }
   if (covered != global.elements()) return false;
-  // Equal volume and no overlap is exact cover. Sorted by first row, a box can meet only those before its end.
+  // Equal volume and no overlap is exact cover. Sorted by first row, a box can meet only those
+  // before its end.
   bool const has_rows = global.rank() > 0;
   auto first = [has_rows](Box const* box) { return has_rows ? box->begin[0] : 0; };
   std::sort(kept.begin(), kept.end(), [&](auto* a, auto* b) { return first(a) < first(b); });

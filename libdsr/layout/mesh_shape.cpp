@@ -13,7 +13,8 @@ void require_sizes(MeshShape const& shape) {
   for (Axis axis : kAllAxes) {
     int const size = shape.size(axis);
     if (size < 1) {
-      throw InvalidArgument(problem("mesh." + std::string{name_of(axis)}, std::to_string(size), ">= 1", "1"));
+      throw InvalidArgument(
+          problem("mesh." + std::string{name_of(axis)}, std::to_string(size), ">= 1", "1"));
     }
     ranks *= size;
     if (ranks > std::numeric_limits<int>::max()) {
@@ -60,13 +61,14 @@ std::array<Axis, kAxes> MeshShape::full_order() const {
 void MeshShape::validate() const {
   require_sizes(*this);
   if (pp != 1) {
-    throw InvalidArgument(problem("mesh.pp", std::to_string(pp) + " (pipeline stages do not exist yet)", "1",
-                                  "pp = 1"));
+    throw InvalidArgument(problem(
+        "mesh.pp", std::to_string(pp) + " (pipeline stages do not exist yet)", "1", "pp = 1"));
   }
   AxisSet seen;
   for (Axis axis : order) {
     if (seen.has(axis)) {
-      throw InvalidArgument(problem("mesh.order", std::string{name_of(axis)} + " stands twice", "each axis once"));
+      throw InvalidArgument(
+          problem("mesh.order", std::string{name_of(axis)} + " stands twice", "each axis once"));
     }
     seen = seen | axis;
   }
@@ -110,7 +112,8 @@ std::string to_string(MeshShape const& shape) {
 std::string to_string(Place const& place) {
   std::string text = "dp " + std::to_string(place[Axis::dp]);
   if (place[Axis::pp] != 0) text += ", pp " + std::to_string(place[Axis::pp]);
-  return text + ", row " + std::to_string(place[Axis::row]) + ", col " + std::to_string(place[Axis::col]);
+  return text + ", row " + std::to_string(place[Axis::row]) + ", col " +
+         std::to_string(place[Axis::col]);
 }
 
 }  // namespace dsr

@@ -13,7 +13,8 @@ struct Owner {
   Box box;
 };
 
-/// Of each distinct box the lowest rank that holds it: the one at index 0 of every axis that cuts nothing.
+/// Of each distinct box the lowest rank that holds it: the one at index 0 of every axis that cuts
+/// nothing.
 std::vector<Owner> owners_of(Shard const& shard) {
   std::vector<Owner> owners;
   AxisSet const replicated = kWorld - shard.cut_over();
@@ -30,7 +31,8 @@ std::vector<Owner> owners_of(Shard const& shard) {
 
 std::vector<Move> reshard(Shard const& source, Shard const& target) {
   if (source.global() != target.global()) {
-    throw InvalidArgument(problem("reshard", to_string(source.global()) + " to " + to_string(target.global()),
+    throw InvalidArgument(problem("reshard",
+                                  to_string(source.global()) + " to " + to_string(target.global()),
                                   "the same global shape"));
   }
   std::vector<Owner> const owners = owners_of(source);
@@ -51,7 +53,8 @@ Size local_offset(Shard const& shard, Box const& held, Shape const& index) {
   for (int dim = 0; dim < local.rank(); ++dim) {
     Size const i = index[dim] - held.begin[dim];
     if (i < 0 || i >= held.count[dim]) {
-      throw InvalidArgument(problem("local offset", "element " + to_string(index), "inside " + to_string(held)));
+      throw InvalidArgument(
+          problem("local offset", "element " + to_string(index), "inside " + to_string(held)));
     }
     offset = offset * local[dim] + i;
   }

@@ -26,7 +26,8 @@ void require_divisible(Shape const& global, Cut const& cut, int parts) {
   if (cut.remainder == Remainder::pad || size % parts == 0) return;
   std::string const number = std::to_string(size);
   Size const below = size / parts * parts;
-  std::string const nearest = (below > 0 ? std::to_string(below) + " or " : "") + std::to_string(below + parts);
+  std::string const nearest =
+      (below > 0 ? std::to_string(below) + " or " : "") + std::to_string(below + parts);
   throw InvalidArgument(problem("shard: dimension " + std::to_string(cut.dim),
                                 number + " % " + product_of(cut.axes) + " = " + number + " % " +
                                     std::to_string(parts) + " = " + std::to_string(size % parts),
@@ -47,7 +48,8 @@ Shard::Shard(Shape global, std::vector<Cut> cuts, MeshShape mesh)
                                     "0 to " + std::to_string(global_.rank() - 1)));
     }
     if (std::find(dims.begin(), dims.end(), cut.dim) != dims.end()) {
-      throw InvalidArgument(problem("shard of " + to_string(global_), "dimension " + dim + " is cut twice",
+      throw InvalidArgument(problem("shard of " + to_string(global_),
+                                    "dimension " + dim + " is cut twice",
                                     "one cut over a product of axes"));
     }
     if (!(used & cut.axes).empty()) {

@@ -47,7 +47,8 @@ Mesh::Mesh(Runtime& runtime, MeshShape shape) : Mesh(runtime.world(), std::move(
   runtime.set_place(to_string(place_));
 }
 
-Mesh::Mesh(Communicator const& parent, MeshShape shape) : shape_(std::move(shape)), rank_(parent.rank()) {
+Mesh::Mesh(Communicator const& parent, MeshShape shape)
+    : shape_(std::move(shape)), rank_(parent.rank()) {
   require_ranks(shape_, parent.size());
   place_ = place_of(shape_, rank_);
   for (AxisSet axes : all_products()) {
@@ -67,7 +68,8 @@ Device Mesh::device() const { return over(kWorld).device(); }
 
 Communicator& Mesh::over(AxisSet axes) const {
   if (axes.empty()) {
-    throw InvalidArgument(problem("mesh " + to_string(shape_), "group over no axis", "one axis or more"));
+    throw InvalidArgument(
+        problem("mesh " + to_string(shape_), "group over no axis", "one axis or more"));
   }
   return groups_[axes.bits()];
 }

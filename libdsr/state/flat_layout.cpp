@@ -62,11 +62,13 @@ FlatLayout lay_out(std::span<NamedParameter const> visited, MeshShape const& mes
   for (std::size_t i = visited.size(); i-- > 0;) {
     Parameter& parameter = *visited[i].parameter;
     std::size_t const f = find_or_add_flat(layout.flats, parameter.traits());
-    if (f == fillers.size()) fillers.emplace_back(options, mesh.size(parameter.traits().partial_over));
+    if (f == fillers.size())
+      fillers.emplace_back(options, mesh.size(parameter.traits().partial_over));
     FlatBuffer& flat = layout.flats[f];
     FlatRange const range =
         fillers[f].add(flat, static_cast<int>(i), parameter.shard().local_shape().elements());
-    layout.places[i] = {&parameter, static_cast<int>(f), static_cast<int>(flat.buckets.size()) - 1, range};
+    layout.places[i] = {&parameter, static_cast<int>(f), static_cast<int>(flat.buckets.size()) - 1,
+                        range};
   }
   for (std::size_t f = 0; f < fillers.size(); ++f) fillers[f].close(layout.flats[f]);
   return layout;

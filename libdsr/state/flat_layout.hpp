@@ -15,8 +15,8 @@ struct NamedParameter {
 };
 
 struct FlatLayout {
-  std::vector<FlatBuffer> flats;        ///< without tensors
-  std::vector<ParameterPlace> places;   ///< in visiting order
+  std::vector<FlatBuffer> flats;       ///< without tensors
+  std::vector<ParameterPlace> places;  ///< in visiting order
   /// Elements of a flat buffer, padding included.
   Size elements(std::size_t flat) const { return flats[flat].buckets.back().range.end; }
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// LocalRows: the true elements of one rank's local block as runs that are contiguous both in the local storage
-/// and in the global tensor. Padding belongs to no run.
+/// LocalRows: the true elements of one rank's local block as runs that are contiguous both in the
+/// local storage and in the global tensor. Padding belongs to no run.
 #include "dsr/layout/shard.hpp"
 
 namespace dsr::detail {

@@ -10,18 +10,20 @@ namespace {
 
 Tensor const& bound(Tensor const& tensor, Shard const& shard) {
   if (tensor.defined()) return tensor;
-  throw InvalidArgument(problem("parameter " + to_string(shard.global()), "used before it was bound",
+  throw InvalidArgument(problem("parameter " + to_string(shard.global()),
+                                "used before it was bound",
                                 "after a Parameters has been made of its model"));
 }
 
 }  // namespace
 
-Parameter::Parameter(Shard shard, ParameterTraits traits) : shard_(std::move(shard)), traits_(traits) {
+Parameter::Parameter(Shard shard, ParameterTraits traits)
+    : shard_(std::move(shard)), traits_(traits) {
   AxisSet const both = shard_.cut_over() & traits_.partial_over;
   if (!both.empty()) {
-    throw InvalidArgument(problem("parameter " + to_string(shard_.global()),
-                                  to_string(both) + " cuts it, and its gradient is partial over the same",
-                                  "one of both"));
+    throw InvalidArgument(problem(
+        "parameter " + to_string(shard_.global()),
+        to_string(both) + " cuts it, and its gradient is partial over the same", "one of both"));
   }
   if (traits_.uses < 1) {
     throw InvalidArgument(problem("parameter " + to_string(shard_.global()),

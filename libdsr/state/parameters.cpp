@@ -22,8 +22,10 @@ class Collector final : public Visitor {
  private:
   void on_parameter(std::string const& path, Parameter& parameter) override {
     auto const same = [&](auto const& other) { return other.parameter == &parameter; };
-    if (auto const found = std::find_if(found_.begin(), found_.end(), same); found != found_.end()) {
-      throw InvalidArgument(problem("parameter \"" + path + "\"", "also named \"" + found->name + "\"",
+    if (auto const found = std::find_if(found_.begin(), found_.end(), same);
+        found != found_.end()) {
+      throw InvalidArgument(problem("parameter \"" + path + "\"",
+                                    "also named \"" + found->name + "\"",
                                     "one name; a tied weight is visited once and has uses = 2"));
     }
     if (parameter.shard().mesh() != mesh_) {
@@ -38,7 +40,8 @@ class Collector final : public Visitor {
   std::vector<detail::NamedParameter> found_;
 };
 
-/// Writes the owned elements. Each depends on the key and its global index only, so threads change no bit.
+/// Writes the owned elements. Each depends on the key and its global index only, so threads change
+/// no bit.
 template <class T>
 void draw(Parameter const& parameter, Place const& place, std::uint64_t seed) {
   detail::LocalRows const rows{parameter.shard(), place};
@@ -53,7 +56,9 @@ void draw(Parameter const& parameter, Place const& place, std::uint64_t seed) {
     auto const start = rows.start(row);
     for (Size i = 0; i < rows.length(); ++i) {
       double const random =
-          init.stddev == 0 ? 0 : init.stddev * normal(key, static_cast<std::uint64_t>(start.global + i));
+          init.stddev == 0
+              ? 0
+              : init.stddev * normal(key, static_cast<std::uint64_t>(start.global + i));
       values[start.local + i] = static_cast<T>(init.mean + random);
     }
   }
@@ -92,7 +97,8 @@ void ParameterOptions::validate() const {
     throw InvalidArgument(problem("parameters: dtype", name_of(dtype), "f32, f64", "f32"));
   }
   if (bucket_bytes < 1) {
-    throw InvalidArgument(problem("parameters: bucket_bytes", std::to_string(bucket_bytes), ">= 1", "1"));
+    throw InvalidArgument(
+        problem("parameters: bucket_bytes", std::to_string(bucket_bytes), ">= 1", "1"));
   }
 }
 
@@ -119,7 +125,8 @@ Parameters::Parameters(Visitable& model, Mesh const& mesh, ParameterOptions opti
     Shape const shape{layout.elements(f)};
     FlatBuffer& flat = layout.flats[f];
     for (Tensor FlatBuffer::*tensor : {&FlatBuffer::values, &FlatBuffer::gradients}) {
-      Buffer& buffer = buffers_.emplace_back(shape.elements() * size_of(options_.dtype), mesh.device());
+      Buffer& buffer =
+          buffers_.emplace_back(shape.elements() * size_of(options_.dtype), mesh.device());
       if (!is_meta(mesh)) std::memset(buffer.data(), 0, static_cast<std::size_t>(buffer.bytes()));
       flat.*tensor = Tensor{buffer.data(), shape, options_.dtype, mesh.device()};
     }
@@ -134,14 +141,17 @@ Parameters::Parameters(Visitable& model, Mesh const& mesh, ParameterOptions opti
                     home.values.slice(0, range.begin, range.end).reshape(local),
                     home.gradients.slice(0, range.begin, range.end).reshape(local));
     if (is_meta(mesh)) continue;
-    if (options_.dtype == DType::f32) draw<float>(*parameter, mesh.place(), options_.seed);
-    else draw<double>(*parameter, mesh.place(), options_.seed);
+    if (options_.dtype == DType::f32)
+      draw<float>(*parameter, mesh.place(), options_.seed);
+    else
+      draw<double>(*parameter, mesh.place(), options_.seed);
   }
 }
 
 Size Parameters::global_elements() const {
   Size elements = 0;
-  for (ParameterPlace const& place : places_) elements += place.parameter->shard().global().elements();
+  for (ParameterPlace const& place : places_)
+    elements += place.parameter->shard().global().elements();
   return elements;
 }
 

@@ -11,9 +11,10 @@ namespace dsr {
 void State::add(std::string name, Shard shard, Tensor local) {
   require_new(name);
   if (!local.defined() || local.shape() != shard.local_shape()) {
-    throw InvalidArgument(problem("state \"" + name + "\"",
-                                  local.defined() ? "tensor " + to_string(local.shape()) : "an empty tensor",
-                                  to_string(shard.local_shape())));
+    throw InvalidArgument(
+        problem("state \"" + name + "\"",
+                local.defined() ? "tensor " + to_string(local.shape()) : "an empty tensor",
+                to_string(shard.local_shape())));
   }
   tensors_.push_back({std::move(name), std::move(shard), local});
 }

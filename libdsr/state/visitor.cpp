@@ -7,7 +7,9 @@
 
 namespace dsr {
 
-void Visitor::parameter(std::string_view name, Parameter& parameter) { on_parameter(new_path(name), parameter); }
+void Visitor::parameter(std::string_view name, Parameter& parameter) {
+  on_parameter(new_path(name), parameter);
+}
 
 void Visitor::text(std::string_view name, SaveText save, LoadText load) {
   on_text(new_path(name), std::move(save), std::move(load));
@@ -21,7 +23,8 @@ void Visitor::child(std::string_view name, Visitable& visitable) {
 
 std::string Visitor::path_of(std::string_view name) const {
   if (name.empty()) {
-    throw InvalidArgument(problem("name below \"" + prefix_ + "\"", "\"\"", "a name that is not empty"));
+    throw InvalidArgument(
+        problem("name below \"" + prefix_ + "\"", "\"\"", "a name that is not empty"));
   }
   return prefix_ + std::string{name};
 }

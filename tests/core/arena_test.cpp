@@ -17,7 +17,9 @@ TEST_CASE("takes are aligned, disjoint and repeat their addresses") {
   Size const mark = arena.used_bytes();
   Tensor const second = arena.take({2, 5}, DType::f64);
   for (Tensor const& tensor : {first, second}) {
-    CHECK(reinterpret_cast<std::uintptr_t>(tensor.raw()) % static_cast<std::uintptr_t>(kAlignment_bytes) == 0);
+    CHECK(reinterpret_cast<std::uintptr_t>(tensor.raw()) %
+              static_cast<std::uintptr_t>(kAlignment_bytes) ==
+          0);
     CHECK(tensor.contiguous());
   }
   std::memset(first.raw(), 1, 12);
@@ -47,7 +49,8 @@ TEST_CASE("an arena can be filled to its last byte and not beyond") {
   arena.take({32}, DType::f32);
   CHECK_NOTHROW(arena.take({32}, DType::f32));
   CHECK(test::text_of<OutOfMemory>([&] { arena.take({3}, DType::f32); }) ==
-        "dsr: arena on cpu: take of 12 bytes for [3] f32 with 256 of 256 bytes in use, allowed up to 0 bytes");
+        "dsr: arena on cpu: take of 12 bytes for [3] f32 with 256 of 256 bytes in use, allowed up "
+        "to 0 bytes");
   CHECK(arena.used_bytes() == 256);
   CHECK_THROWS_AS(Arena{}.take({1}, DType::u8), OutOfMemory);
 }

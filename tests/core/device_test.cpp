@@ -8,7 +8,8 @@
 using namespace dsr;
 
 TEST_CASE("a device is read back from its name") {
-  for (Device device : {kCpu, kMeta, Device{Device::Kind::cuda, 0}, Device{Device::Kind::cuda, 13}}) {
+  for (Device device :
+       {kCpu, kMeta, Device{Device::Kind::cuda, 0}, Device{Device::Kind::cuda, 13}}) {
     CHECK(parse_device(to_string(device)) == device);
   }
   CHECK(parse_device("cuda") == Device{Device::Kind::cuda, 0});
@@ -19,10 +20,12 @@ TEST_CASE("an unknown device is refused with the nearest known one") {
   auto refusal = [](std::string_view text) {
     return test::text_of<InvalidArgument>([&] { parse_device(text); });
   };
-  CHECK(refusal("cdua") == "dsr: device: \"cdua\", allowed cpu, cuda, cuda:<number>, meta; nearest cuda");
+  CHECK(refusal("cdua") ==
+        "dsr: device: \"cdua\", allowed cpu, cuda, cuda:<number>, meta; nearest cuda");
   CHECK(test::contains(refusal("gpu"), "nearest cpu"));
   CHECK(test::contains(refusal("mta"), "nearest meta"));
-  for (char const* text : {"", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda:99999999999", "cpu:0", " cpu"}) {
+  for (char const* text :
+       {"", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda:99999999999", "cpu:0", " cpu"}) {
     CHECK(test::contains(refusal(text), "dsr: device: "));
   }
 }
@@ -30,6 +33,8 @@ TEST_CASE("an unknown device is refused with the nearest known one") {
 TEST_CASE("a build without CUDA says so") {
   CHECK_NOTHROW(require_device(kCpu));
   CHECK_NOTHROW(require_device(kMeta));
-  CHECK(test::text_of<CudaError>([] { require_device({Device::Kind::cuda, 1}); }) ==
+  CHECK(test::text_of<CudaError>([] {
+          require_device({Device::Kind::cuda, 1});
+        }) ==
         "dsr: device: cuda:1, but this build has no CUDA, allowed cpu, meta; nearest device = cpu");
 }

@@ -27,4 +27,6 @@ TEST_CASE("each error has its exit code, seen through the base") {
   CHECK(std::string{InvalidArgument{"dsr: a: b"}.what()} == "dsr: a: b");
 }
 
-TEST_CASE("a usage error is an invalid argument") { CHECK_THROWS_AS(throw UsageError{"x"}, InvalidArgument); }
+TEST_CASE("a usage error is an invalid argument") {
+  CHECK_THROWS_AS(throw UsageError{"x"}, InvalidArgument);
+}

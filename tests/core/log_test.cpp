@@ -12,7 +12,8 @@ using namespace dsr;
 
 namespace {
 
-/// What a call writes to a file descriptor of the process, through a pipe that holds less than 64 KiB.
+/// What a call writes to a file descriptor of the process, through a pipe that holds less than 64
+/// KiB.
 template <class Call>
 std::string written_to(int descriptor, Call call) {
   std::array<int, 2> ends{};

@@ -12,7 +12,9 @@ using namespace dsr;
 using Words = std::array<std::uint32_t, 4>;
 
 namespace {
-bool near(double found, double expected, double margin) { return std::abs(found - expected) <= margin; }
+bool near(double found, double expected, double margin) {
+  return std::abs(found - expected) <= margin;
+}
 }  // namespace
 
 TEST_CASE("Philox 4x32-10 gives the known answers of Random123") {
@@ -32,7 +34,8 @@ TEST_CASE("a site is the 64-bit FNV-1a of the name") {
 
 TEST_CASE("keys differ when any input differs in any bit") {
   std::set<std::uint64_t> keys;
-  auto add = [&](std::uint64_t seed, RandomPurpose purpose, std::uint64_t site, std::uint64_t step) {
+  auto add = [&](std::uint64_t seed, RandomPurpose purpose, std::uint64_t site,
+                 std::uint64_t step) {
     RandomKey const key = random_key(seed, purpose, site, step);
     keys.insert(std::uint64_t{key.high} << 32 | key.low);
   };
@@ -88,7 +91,9 @@ TEST_CASE("normal values have the moments and tails of a standard normal") {
   CHECK(near(moments[3], 0, unit * std::sqrt(15.0)));
   CHECK(near(moments[4], 3, unit * std::sqrt(96.0)));
   CHECK(near(product, 0, unit));
-  auto share_is = [&](int beyond, double p) { return near(double(beyond) / count, p, unit * std::sqrt(p * (1 - p))); };
+  auto share_is = [&](int beyond, double p) {
+    return near(double(beyond) / count, p, unit * std::sqrt(p * (1 - p)));
+  };
   CHECK(share_is(beyond_1, 0.31731050786));
   CHECK(share_is(beyond_2, 0.04550026390));
   CHECK(share_is(beyond_3, 0.00269979606));

@@ -66,7 +66,8 @@ TEST_CASE("a worker runs work in order on one other thread") {
   REQUIRE(order.size() == 1000);
   CHECK(std::is_sorted(order.begin(), order.end()));
   CHECK(threads.front() != std::this_thread::get_id());
-  CHECK(std::all_of(threads.begin(), threads.end(), [&](auto id) { return id == threads.front(); }));
+  CHECK(
+      std::all_of(threads.begin(), threads.end(), [&](auto id) { return id == threads.front(); }));
 }
 
 TEST_CASE("a worker runs beside its caller, and an event marks the place in its queue") {

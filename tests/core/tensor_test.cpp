@@ -25,7 +25,8 @@ struct Counting {
 /// Element at an index, by strides.
 std::int32_t at(Tensor const& tensor, std::vector<Size> const& index) {
   Size offset = 0;
-  for (std::size_t d = 0; d < index.size(); ++d) offset += index[d] * tensor.stride(static_cast<int>(d));
+  for (std::size_t d = 0; d < index.size(); ++d)
+    offset += index[d] * tensor.stride(static_cast<int>(d));
   return tensor.data<std::int32_t>()[offset];
 }
 

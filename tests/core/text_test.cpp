@@ -9,10 +9,10 @@ using dsr::nearest_name;
 
 TEST_CASE("the nearest name is the one with the fewest edits") {
   std::array<std::string_view, 4> const known{"layers", "hidden", "heads", "head_size"};
-  CHECK(nearest_name("haeds", known) == "heads");    // a swap is one edit
-  CHECK(nearest_name("layer", known) == "layers");   // insert
+  CHECK(nearest_name("haeds", known) == "heads");      // a swap is one edit
+  CHECK(nearest_name("layer", known) == "layers");     // insert
   CHECK(nearest_name("layersss", known) == "layers");  // delete
-  CHECK(nearest_name("hiddem", known) == "hidden");  // replace
+  CHECK(nearest_name("hiddem", known) == "hidden");    // replace
   CHECK(nearest_name("HEAD_SIZE", known) == "head_size");
   CHECK(nearest_name("heads", known) == "heads");
 }

@@ -49,7 +49,8 @@ std::size_t fewest_boxes(Shape const& block, Size begin, Size end) {
   for (Size to = begin + 1; to <= end; ++to) {
     std::size_t best = static_cast<std::size_t>(to - begin);
     for (Size from = begin; from < to; ++from) {
-      if (is_box(block, from, to)) best = std::min(best, fewest[static_cast<std::size_t>(from - begin)] + 1);
+      if (is_box(block, from, to))
+        best = std::min(best, fewest[static_cast<std::size_t>(from - begin)] + 1);
     }
     fewest[static_cast<std::size_t>(to - begin)] = best;
   }
@@ -102,7 +103,8 @@ TEST_CASE("ranges of blocks without dimensions or elements") {
 
 TEST_CASE("a cover is exact: no gap, no overlap, nothing outside") {
   Shape const global{4, 6};
-  std::vector<Box> const good{{{0, 0}, {2, 6}}, {{2, 0}, {2, 3}}, {{2, 3}, {2, 3}}, {{4, 0}, {0, 6}}};
+  std::vector<Box> const good{
+      {{0, 0}, {2, 6}}, {{2, 0}, {2, 3}}, {{2, 3}, {2, 3}}, {{4, 0}, {0, 6}}};
   CHECK(covers_once(global, good));
   CHECK_FALSE(covers_once(global, {good[0], good[1]}));
   CHECK_FALSE(covers_once(global, {good[0], good[1], good[2], good[2]}));
@@ -121,4 +123,6 @@ TEST_CASE("covers of shapes without dimensions or elements") {
   CHECK(covers_once({0, 3}, {}));
 }
 
-TEST_CASE("a box prints begin and sizes") { CHECK(to_string(Box{{0, 4}, {8, 2}}) == "[0, 4] + [8, 2]"); }
+TEST_CASE("a box prints begin and sizes") {
+  CHECK(to_string(Box{{0, 4}, {8, 2}}) == "[0, 4] + [8, 2]");
+}

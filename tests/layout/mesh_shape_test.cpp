@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/layout/mesh_shape.hpp"
 
-
 #include "dsr/core/error.hpp"
 #include "support/catch.hpp"
 #include "support/text_of.hpp"
@@ -44,7 +43,8 @@ TEST_CASE("place_of and rank_of are inverse on every shape and order") {
       for (int row : {1, 2, 3}) {
         for (int col : {1, 4}) {
           MeshShape const shape{.dp = dp, .row = row, .col = col, .order = order};
-          for (int rank = 0; rank < shape.ranks(); ++rank) REQUIRE(rank_of(shape, place_of(shape, rank)) == rank);
+          for (int rank = 0; rank < shape.ranks(); ++rank)
+            REQUIRE(rank_of(shape, place_of(shape, rank)) == rank);
         }
       }
     }
@@ -75,7 +75,8 @@ TEST_CASE("a mesh shape that cannot be is refused") {
         "dsr: mesh.row: 0, allowed >= 1; nearest 1");
   CHECK_THROWS_AS((MeshShape{.dp = -2, .col = -2}.validate()), InvalidArgument);
   CHECK_THROWS_AS((MeshShape{.pp = 2}.validate()), InvalidArgument);
-  CHECK_THROWS_AS((MeshShape{.order = {Axis::row, Axis::col, Axis::row}}.validate()), InvalidArgument);
+  CHECK_THROWS_AS((MeshShape{.order = {Axis::row, Axis::col, Axis::row}}.validate()),
+                  InvalidArgument);
   CHECK_THROWS_AS((MeshShape{.dp = 65536, .row = 65536}.validate()), InvalidArgument);
   CHECK_THROWS_AS(place_of({.dp = 2}, 2), InvalidArgument);
   CHECK_THROWS_AS(place_of({.dp = 2}, -1), InvalidArgument);

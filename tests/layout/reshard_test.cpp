@@ -70,7 +70,8 @@ TEST_CASE("a plan carried out gives every rank what it holds, between all pairs 
         for (auto const& saved_cuts : test::matrix_cuts()) {
           // Rotated, so that each pair of meshes meets different kinds of cuts.
           auto const all = test::matrix_cuts();
-          auto const& wanted_cuts = all[(saved_cuts.size() + static_cast<std::size_t>(wanted.ranks())) % all.size()];
+          auto const& wanted_cuts =
+              all[(saved_cuts.size() + static_cast<std::size_t>(wanted.ranks())) % all.size()];
           Shard const source{global, saved_cuts, saved}, target{global, wanted_cuts, wanted};
           auto const plan = reshard(source, target);
           INFO(to_string(saved) << " to " << to_string(wanted));
@@ -90,7 +91,8 @@ TEST_CASE("the lowest rank that holds a box sends it") {
       Shard const source{{7, 11}, cuts, mesh}, target{{7, 11}, {}, {}};
       for (Move const& move : reshard(source, target)) {
         Box const box = source.box(place_of(mesh, move.from));
-        for (int rank = 0; rank < move.from; ++rank) REQUIRE_FALSE(source.box(place_of(mesh, rank)) == box);
+        for (int rank = 0; rank < move.from; ++rank)
+          REQUIRE_FALSE(source.box(place_of(mesh, rank)) == box);
       }
     }
   }

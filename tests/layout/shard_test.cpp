@@ -45,7 +45,8 @@ TEST_CASE("the boxes of the ranks that differ in the cut axes cover the tensor e
         Box const box = shard.box(place_of(mesh, rank));
         REQUIRE(box.count[0] <= local[0]);
         REQUIRE(box.count[1] <= local[1]);
-        if (place_in(mesh, place_of(mesh, rank), kWorld - shard.cut_over()) == 0) boxes.push_back(box);
+        if (place_in(mesh, place_of(mesh, rank), kWorld - shard.cut_over()) == 0)
+          boxes.push_back(box);
       }
       INFO(to_string(mesh) << " over " << to_string(shard.cut_over()));
       REQUIRE(covers_once({7, 11}, boxes));
@@ -55,10 +56,13 @@ TEST_CASE("the boxes of the ranks that differ in the cut axes cover the tensor e
 
 TEST_CASE("what cannot be divided is refused with the equation and the nearest sizes") {
   MeshShape const mesh{.row = 2, .col = 1};
-  CHECK(test::text_of<InvalidArgument>([&] { Shard({257, 3}, {{0, kModelAxes}}, mesh); }) ==
+  CHECK(test::text_of<InvalidArgument>([&] {
+          Shard({257, 3}, {{0, kModelAxes}}, mesh);
+        }) ==
         "dsr: shard: dimension 0: 257 % (row·col) = 257 % 2 = 1, allowed 0; nearest 256 or 258");
-  CHECK(test::text_of<InvalidArgument>([&] { Shard({4, 1}, {{1, Axis::row}}, mesh); }) ==
-        "dsr: shard: dimension 1: 1 % row = 1 % 2 = 1, allowed 0; nearest 2");
+  CHECK(test::text_of<InvalidArgument>([&] {
+          Shard({4, 1}, {{1, Axis::row}}, mesh);
+        }) == "dsr: shard: dimension 1: 1 % row = 1 % 2 = 1, allowed 0; nearest 2");
 }
 
 TEST_CASE("a shard that makes no sense is refused") {

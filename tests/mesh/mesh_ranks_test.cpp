@@ -38,8 +38,10 @@ std::vector<std::int32_t> expected_members(Mesh const& mesh, AxisSet axes) {
     bool differs_elsewhere = false;
     int number = 0;
     for (Axis axis : {Axis::dp, Axis::row, Axis::col}) {
-      if (axes.has(axis)) number = number * mesh.shape().size(axis) + place[axis];
-      else differs_elsewhere = differs_elsewhere || place[axis] != mesh.place()[axis];
+      if (axes.has(axis))
+        number = number * mesh.shape().size(axis) + place[axis];
+      else
+        differs_elsewhere = differs_elsewhere || place[axis] != mesh.place()[axis];
     }
     if (!differs_elsewhere) members[static_cast<std::size_t>(number)] = rank;
   }

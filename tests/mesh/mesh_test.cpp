@@ -58,10 +58,12 @@ TEST_CASE("a meta twin has the same shape and rank, and groups of its own") {
 
 TEST_CASE("a shape that does not fill the world is refused with the nearest that do") {
   CHECK(refusal({.dp = 2, .row = 2}, 6) ==
-        "dsr: mesh: dp·row·col = 2·2·1 = 4 ≠ 6 ranks, allowed 6; nearest dp=3 row=2 col=1, or dp=2 row=3 col=1");
+        "dsr: mesh: dp·row·col = 2·2·1 = 4 ≠ 6 ranks, allowed 6; nearest dp=3 row=2 col=1, or dp=2 "
+        "row=3 col=1");
   CHECK(refusal({.dp = 5, .row = 4, .col = 3}, 7) ==
         "dsr: mesh: dp·row·col = 5·4·3 = 60 ≠ 7 ranks, allowed 7; nearest dp=7 row=1 col=1");
-  CHECK(test::contains(refusal({}, 4), "nearest dp=4 row=1 col=1, or dp=1 row=4 col=1, or dp=1 row=1 col=4"));
+  CHECK(test::contains(refusal({}, 4),
+                       "nearest dp=4 row=1 col=1, or dp=1 row=4 col=1, or dp=1 row=1 col=4"));
 }
 
 TEST_CASE("a shape that cannot be is refused on both kinds of mesh") {

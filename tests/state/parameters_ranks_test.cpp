@@ -17,14 +17,15 @@ std::vector<MeshShape> shapes_that_fit(int ranks) {
   std::vector<MeshShape> shapes;
   for (int dp = 1; dp <= ranks; ++dp) {
     for (int row = 1; row <= ranks; ++row) {
-      if (ranks % (dp * row) == 0) shapes.push_back({.dp = dp, .row = row, .col = ranks / (dp * row)});
+      if (ranks % (dp * row) == 0)
+        shapes.push_back({.dp = dp, .row = row, .col = ranks / (dp * row)});
     }
   }
   return shapes;
 }
 
-/// Visits (local flat index, global flat index) of every element that this rank holds, naively: global elements
-/// one by one, each asked whether it lies in the box.
+/// Visits (local flat index, global flat index) of every element that this rank holds, naively:
+/// global elements one by one, each asked whether it lies in the box.
 template <class Visit>
 void for_each_held(Shard const& shard, Place const& place, Visit visit) {
   Box const box = shard.box(place);
@@ -87,7 +88,9 @@ TEST_CASE("another seed gives other values") {
   MeshShape const shape{.dp = test::runtime().size()};
   Mesh const mesh{test::runtime(), shape};
   test::SmallModel model{shape};
-  auto const hash = [&](std::uint64_t seed) { return Parameters(model, mesh, {.seed = seed}).hash_values(); };
+  auto const hash = [&](std::uint64_t seed) {
+    return Parameters(model, mesh, {.seed = seed}).hash_values();
+  };
   CHECK(hash(1) == hash(1));
   CHECK(hash(1) != hash(2));
 }
@@ -107,7 +110,8 @@ TEST_CASE("replicas have equal hashes, which see every value and no padding") {
     }
     for (ParameterPlace const& place : parameters.all()) {
       for_each_held(place.parameter->shard(), mesh.place(), [&](Size local, Size) {
-        is_true[static_cast<std::size_t>(place.flat)][static_cast<std::size_t>(place.range.begin + local)] = true;
+        is_true[static_cast<std::size_t>(place.flat)]
+               [static_cast<std::size_t>(place.range.begin + local)] = true;
       });
     }
     Size wrong = 0;
@@ -131,14 +135,16 @@ TEST_CASE("gradients are cleared on the stream") {
   test::SmallModel model{shape};
   Parameters parameters{model, mesh};
   for (Parameter* parameter : model.in_order()) {
-    std::memset(parameter->gradient().raw(), 1, static_cast<std::size_t>(parameter->gradient().bytes()));
+    std::memset(parameter->gradient().raw(), 1,
+                static_cast<std::size_t>(parameter->gradient().bytes()));
   }
   std::uint64_t const hash = parameters.hash_values();
   Stream stream{kCpu};
   parameters.zero_gradients(stream);
   for (FlatBuffer const& flat : parameters.flats()) {
     float const* const gradients = flat.gradients.data<float>();
-    CHECK(std::count(gradients, gradients + flat.gradients.elements(), 0.0F) == flat.gradients.elements());
+    CHECK(std::count(gradients, gradients + flat.gradients.elements(), 0.0F) ==
+          flat.gradients.elements());
   }
   CHECK(parameters.hash_values() == hash);
 }

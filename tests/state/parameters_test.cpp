@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/state/parameters.hpp"
 
-#include <utility>
 #include <set>
+#include <utility>
 
 #include "dsr/core/error.hpp"
 #include "state/small_model.hpp"
@@ -119,7 +119,8 @@ TEST_CASE("the owned parts of a bucket cover it in rank order") {
 
 TEST_CASE("on a meta mesh a model of any size has addresses and no memory") {
   MeshShape const shape{.dp = 64, .row = 8};
-  Parameter huge{Shard{{Size{1} << 20, Size{1} << 20}, {{0, Axis::row}}, shape}, {.init = normal_init(1)}};
+  Parameter huge{Shard{{Size{1} << 20, Size{1} << 20}, {{0, Axis::row}}, shape},
+                 {.init = normal_init(1)}};
   Many model{{&huge}};
   Mesh const mesh{shape};
   Parameters parameters{model, mesh};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// A model without layers: one parameter of every kind that a transformer has, with sizes that nothing divides
-/// where padding is allowed.
+/// A model without layers: one parameter of every kind that a transformer has, with sizes that
+/// nothing divides where padding is allowed.
 #include <array>
 
 #include "dsr/state/parameters.hpp"
@@ -18,7 +18,8 @@ class SmallModel final : public Visitable {
         bias_({{12}, {{0, kModelAxes}}, mesh}, {}),
         norm_({{12}, {{0, Axis::col}}, mesh},
               {.init = constant_init(1), .partial_over = Axis::dp | Axis::row}),
-        block_({{3, 5, 7}, {{1, Axis::row, Remainder::pad}}, mesh}, {.init = {0.5, 2}, .decay = Decay::yes}) {}
+        block_({{3, 5, 7}, {{1, Axis::row, Remainder::pad}}, mesh},
+               {.init = {0.5, 2}, .decay = Decay::yes}) {}
 
   void visit(Visitor& visitor) override {
     visitor.parameter("table", table_);

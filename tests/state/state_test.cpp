@@ -18,7 +18,8 @@ TEST_CASE("a state lists what was added, in order") {
   std::string cursor = "epoch 1";
   State state;
   state.add("m/weight", shard, Tensor{memory.data(), {3, 3}, DType::f32, kCpu});
-  state.add("data/cursor", [&] { return cursor; }, [&](std::string const& text) { cursor = text; });
+  state.add(
+      "data/cursor", [&] { return cursor; }, [&](std::string const& text) { cursor = text; });
   REQUIRE(state.tensors().size() == 1);
   CHECK(state.tensors()[0].name == "m/weight");
   CHECK(state.tensors()[0].shard == shard);
@@ -34,7 +35,8 @@ TEST_CASE("a name is taken once, whatever it names") {
   Tensor const local{memory.data(), {3, 3}, DType::f32, kCpu};
   State state;
   auto add_text = [&](std::string name) {
-    state.add(std::move(name), [] { return std::string{}; }, [](std::string const&) {});
+    state.add(
+        std::move(name), [] { return std::string{}; }, [](std::string const&) {});
   };
   state.add("a", shard, local);
   add_text("b");

@@ -15,14 +15,17 @@ class Recorder final : public Visitor {
 
  private:
   void on_parameter(std::string const& path, Parameter&) override { lines.push_back(path); }
-  void on_text(std::string const& path, SaveText save, LoadText) override { lines.push_back(path + "=" + save()); }
+  void on_text(std::string const& path, SaveText save, LoadText) override {
+    lines.push_back(path + "=" + save());
+  }
 };
 
 struct Leaf final : Visitable {
   Parameter weight{Shard{{1}, {}, {}}, {}};
   void visit(Visitor& visitor) override {
     visitor.parameter("weight", weight);
-    visitor.text("count", [] { return std::string{"7"}; }, [](std::string const&) {});
+    visitor.text(
+        "count", [] { return std::string{"7"}; }, [](std::string const&) {});
   }
 };
 
@@ -46,8 +49,9 @@ struct Nested final : Visitable {
 TEST_CASE("paths are the names on the way, joined by slashes, in visiting order") {
   Recorder recorder;
   Nested{}.visit(recorder);
-  CHECK(recorder.lines == std::vector<std::string>{"model/blocks/0/weight", "model/blocks/0/count=7", "model/bias",
-                                                   "model/blocks/1/weight", "model/blocks/1/count=7"});
+  CHECK(recorder.lines ==
+        std::vector<std::string>{"model/blocks/0/weight", "model/blocks/0/count=7", "model/bias",
+                                 "model/blocks/1/weight", "model/blocks/1/count=7"});
 }
 
 TEST_CASE("a visitor that takes no texts drops them") {

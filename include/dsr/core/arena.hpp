@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Arena: a stack allocator over one Buffer. Taking is an addition; memory goes back in reverse order, by mark.
+/// Arena: a stack allocator over one Buffer. Taking is an addition; memory goes back in reverse
+/// order, by mark.
 ///
 ///     Arena arena{bytes, device};
 ///     Size before = arena.used_bytes();

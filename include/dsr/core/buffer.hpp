@@ -16,8 +16,8 @@ inline constexpr Size kAlignment_bytes = 128;
 class Buffer {
  public:
   Buffer() = default;
-  /// Uninitialised memory; data() is not null even for 0 bytes. Throws OutOfMemory with the size asked for,
-  /// CudaError in a build without CUDA, InvalidArgument if bytes < 0.
+  /// Uninitialised memory; data() is not null even for 0 bytes. Throws OutOfMemory with the size
+  /// asked for, CudaError in a build without CUDA, InvalidArgument if bytes < 0.
   Buffer(Size bytes, Device device);
   ~Buffer();
   Buffer(Buffer&& other) noexcept;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Device: where memory lives and work runs. `meta` has no memory: work there is checked and counted, not done.
+/// Device: where memory lives and work runs. `meta` has no memory: work there is checked and
+/// counted, not done.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,7 +21,8 @@ inline constexpr Device kMeta{Device::Kind::meta, 0};
 /// "cpu", "cuda:0", "meta".
 std::string to_string(Device device);
 
-/// "cpu", "cuda", "cuda:1" or "meta" → Device. Throws InvalidArgument that names the nearest known device.
+/// "cpu", "cuda", "cuda:1" or "meta" → Device. Throws InvalidArgument that names the nearest known
+/// device.
 Device parse_device(std::string_view text);
 
 /// Throws CudaError if this build cannot use the device (CUDA asked for in a build without it).

@@ -31,11 +31,15 @@ std::string_view name_of(DType type);
 namespace detail {
 template <class T>
 constexpr DType find_dtype() {
-  if constexpr (std::is_same_v<T, std::uint8_t> || std::is_same_v<T, std::byte>) return DType::u8;
-  else if constexpr (std::is_same_v<T, std::int32_t>) return DType::i32;
-  else if constexpr (std::is_same_v<T, std::int64_t>) return DType::i64;
-  else if constexpr (std::is_same_v<T, float>) return DType::f32;
-  else {
+  if constexpr (std::is_same_v<T, std::uint8_t> || std::is_same_v<T, std::byte>) {
+    return DType::u8;
+  } else if constexpr (std::is_same_v<T, std::int32_t>) {
+    return DType::i32;
+  } else if constexpr (std::is_same_v<T, std::int64_t>) {
+    return DType::i64;
+  } else if constexpr (std::is_same_v<T, float>) {
+    return DType::f32;
+  } else {
     static_assert(std::is_same_v<T, double>, "no DType stands for this C++ type");
     return DType::f64;
   }

@@ -6,7 +6,8 @@
 ///
 ///     throw InvalidArgument(problem("model.heads", "heads % (row·col) = 4 % 3", "0", "row = 2"));
 ///
-/// Destructors never throw. The library never calls exit(): a program's main decides, with exit_code().
+/// Destructors never throw. The library never calls exit(): a program's main decides, with
+/// exit_code().
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -21,7 +22,8 @@ class Error : public std::runtime_error {
   virtual int exit_code() const noexcept { return 70; }
 };
 
-/// The caller can act: thrown before any launch or collective, from inputs all ranks share. Exit code 78.
+/// The caller can act: thrown before any launch or collective, from inputs all ranks share. Exit
+/// code 78.
 class InvalidArgument : public Error {
  public:
   using Error::Error;
@@ -42,8 +44,8 @@ class OutOfMemory : public Error {
   int exit_code() const noexcept override { return 71; }
 };
 
-/// A file cannot be opened, read, written, synced or renamed; the text names it and the system's reason.
-/// Exit code 74.
+/// A file cannot be opened, read, written, synced or renamed; the text names it and the system's
+/// reason. Exit code 74.
 class IoError : public Error {
  public:
   using Error::Error;
@@ -63,14 +65,16 @@ class CudaError : public Error {
   using Error::Error;
 };
 
-/// A peer is lost or silent for too long: the communicator is dead. Only `train` handles it. Exit code 75.
+/// A peer is lost or silent for too long: the communicator is dead. Only `train` handles it. Exit
+/// code 75.
 class CommError : public Error {
  public:
   using Error::Error;
   int exit_code() const noexcept override { return 75; }
 };
 
-/// An error that one rank met and all ranks throw (see agree() in comm/agree.hpp): it is printed once.
+/// An error that one rank met and all ranks throw (see agree() in comm/agree.hpp): it is printed
+/// once.
 class AgreedError : public Error {
  public:
   AgreedError(std::string const& text, int exit_code) : Error(text), exit_code_(exit_code) {}

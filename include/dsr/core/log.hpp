@@ -19,8 +19,12 @@ class Log {
   Log() = default;  ///< drops everything
   explicit Log(Sink sink) : sink_(std::move(sink)) {}
 
-  void info(std::string_view text) const { if (sink_) sink_(LogLevel::info, text); }
-  void warn(std::string_view text) const { if (sink_) sink_(LogLevel::warning, text); }
+  void info(std::string_view text) const {
+    if (sink_) sink_(LogLevel::info, text);
+  }
+  void warn(std::string_view text) const {
+    if (sink_) sink_(LogLevel::warning, text);
+  }
 
  private:
   Sink sink_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Counter-based random numbers (Philox 4×32-10): a value depends on (key, counter) and on nothing else, so the
-/// same element gets the same bits on every mesh, rank, thread and device.
+/// Counter-based random numbers (Philox 4×32-10): a value depends on (key, counter) and on nothing
+/// else, so the same element gets the same bits on every mesh, rank, thread and device.
 ///
 ///     RandomKey key = random_key(seed, RandomPurpose::dropout, site, step);
 ///     std::array<std::uint32_t, 4> bits = random_bits(key, {ordinal, position, feature / 4});
@@ -20,7 +20,8 @@ struct RandomKey {
 };
 
 /// Mixes seed, purpose, site (a layer and a place in it, or a name's hash) and step into a key.
-RandomKey random_key(std::uint64_t seed, RandomPurpose purpose, std::uint64_t site, std::uint64_t step);
+RandomKey random_key(std::uint64_t seed, RandomPurpose purpose, std::uint64_t site,
+                     std::uint64_t step);
 
 /// 64-bit FNV-1a of a name, for use as a site.
 std::uint64_t random_site(std::string_view name);

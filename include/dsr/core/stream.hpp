@@ -2,13 +2,14 @@
 #pragma once
 /// Stream: an ordered queue of work on a device; Event: a point in it that others can wait for.
 ///
-///     Stream compute{kCpu};                                    // runs work at once, on the calling thread
-///     Stream exchange{kCpu, StreamKind::communication};        // one worker thread, asleep when idle
+///     Stream compute{kCpu};                                // runs at once, on the calling thread
+///     Stream exchange{kCpu, StreamKind::communication};    // one worker thread, asleep when idle
 ///     Event ready = compute.record();
 ///     exchange.wait(ready);  exchange.run([&] { send(); });  compute.wait(exchange.record());
 ///
-/// On `meta` work is dropped and counted. An exception that work throws on a worker is rethrown by the next
-/// call that waits for it (wait on an inline stream, synchronize), and the stream runs nothing more.
+/// On `meta` work is dropped and counted. An exception that work throws on a worker is rethrown by
+/// the next call that waits for it (wait on an inline stream, synchronize), and the stream runs
+/// nothing more.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -28,8 +29,8 @@ enum class StreamKind : std::uint8_t { compute, communication, inline_communicat
 
 /// What a stream was asked to do, by operation; exact on every device.
 struct Work {
-  std::int64_t flops = 0;   ///< multiply and add count as two
-  std::int64_t bytes = 0;   ///< read plus written, each operand once
+  std::int64_t flops = 0;  ///< multiply and add count as two
+  std::int64_t bytes = 0;  ///< read plus written, each operand once
   std::int64_t calls = 0;
 };
 
@@ -48,7 +49,8 @@ class Event {
   std::shared_ptr<detail::EventState> state_;
 };
 
-/// Moves, does not copy: it owns the queue (and on the CPU the worker thread). One host thread issues work.
+/// Moves, does not copy: it owns the queue (and on the CPU the worker thread). One host thread
+/// issues work.
 class Stream {
  public:
   explicit Stream(Device device, StreamKind kind = StreamKind::compute);
@@ -72,7 +74,8 @@ class Stream {
   void count(Work const& work);
   Work counted() const;
   void reset_counts();
-  /// Seconds this stream's host thread has spent blocked in wait() and synchronize(), since reset_counts().
+  /// Seconds this stream's host thread has spent blocked in wait() and synchronize(), since
+  /// reset_counts().
   double waited_s() const;
 
  private:

@@ -46,7 +46,8 @@ class Tensor {
   Tensor slice(int dim, Size begin, Size end) const;
   /// Element i of the first dimension, which is dropped. Throws InvalidArgument outside the shape.
   Tensor operator[](Size i) const;
-  /// The same elements in another shape. Throws InvalidArgument unless contiguous and equal in count.
+  /// The same elements in another shape. Throws InvalidArgument unless contiguous and equal in
+  /// count.
   Tensor reshape(Shape const& shape) const;
 
  private:

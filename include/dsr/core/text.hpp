@@ -9,8 +9,8 @@
 
 namespace dsr {
 
-/// The known name with the fewest edits (insert, delete, replace, swap of neighbours; case ignored) from `name`;
-/// the first of equals; empty if none is known.
+/// The known name with the fewest edits (insert, delete, replace, swap of neighbours; case ignored)
+/// from `name`; the first of equals; empty if none is known.
 std::string nearest_name(std::string_view name, std::span<std::string_view const> known);
 
 }  // namespace dsr

@@ -2,8 +2,8 @@
 #pragma once
 /// Loader: cuts a token source into sequences and deals them to steps, replicas and micro-batches.
 ///
-///     Loader loader{open_tokens("train.bin"), mesh, {.batch = 512, .micro_batch = 8, .sequence =
-///     1024}}; for (Size j = 0; j < loader.accumulation(); ++j) use(loader.next(j));
+///     Loader loader{open_tokens("train.bin"), mesh, {.batch = 512, .micro_batch = 8}};
+///     for (Size j = 0; j < loader.accumulation(); ++j) use(loader.next(j));
 ///     loader.advance();                                        // the step is done
 ///
 /// Sequence s is tokens [s·S, s·S + S], the last of which is only a target. An epoch takes every
@@ -31,8 +31,7 @@ struct LoaderOptions {
   std::uint64_t seed = 0;
   DataOrder order = DataOrder::shuffled;
   Size vocabulary = 0;  ///< tokens must be below; 0: not checked
-  /// Throws InvalidArgument, a line for each problem, if a size is below 1 or too large for 32
-  /// bits.
+  /// Throws InvalidArgument, a line for each problem, if a size is below 1 or needs over 32 bits.
   void validate() const;
   /// Micro-batches of each of `replicas` in a step, batch / (replicas·micro_batch). Throws
   /// InvalidArgument (an equation, and the nearest numbers that fit) if that is not whole.

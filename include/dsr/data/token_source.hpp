@@ -2,9 +2,10 @@
 #pragma once
 /// TokenSource: tokens that can be read anywhere; files of tokens, and parts of them.
 ///
-///     Tokens all = open_tokens("train.bin");                 // nanoGPT's format, or text for
-///     other names Split split = split_tokens(all, 0.1);                  // the last tenth is for
-///     validation std::vector<std::int32_t> first(64); split.train->read(0, first);
+///     Tokens all = open_tokens("train.bin");   // nanoGPT's format, or text for other names
+///     Split split = split_tokens(all, 0.1);    // the last tenth is for validation
+///     std::vector<std::int32_t> first(64);
+///     split.train->read(0, first);
 ///
 /// Derive from it for another format: size, vocabulary, name and read are all that a Loader asks.
 #include <cstdint>

@@ -11,7 +11,8 @@
 
 namespace dsr {
 
-/// dp: data parallel. pp: pipeline, reserved, size 1. row and col: the two directions of model parallelism.
+/// dp: data parallel. pp: pipeline, reserved, size 1. row and col: the two directions of model
+/// parallelism.
 enum class Axis : std::uint8_t { dp, pp, row, col };
 
 inline constexpr int kAxes = 4;
@@ -22,7 +23,8 @@ inline constexpr std::array<Axis, kAxes> kAllAxes{Axis::dp, Axis::pp, Axis::row,
 class AxisSet {
  public:
   constexpr AxisSet() = default;
-  constexpr AxisSet(Axis axis) : bits_(1U << static_cast<unsigned>(axis)) {}  // implicit: one axis is a set
+  // implicit: one axis is a set
+  constexpr AxisSet(Axis axis) : bits_(1U << static_cast<unsigned>(axis)) {}
 
   constexpr bool has(Axis axis) const { return (bits_ >> static_cast<unsigned>(axis) & 1U) != 0; }
   constexpr bool empty() const { return bits_ == 0; }
@@ -48,7 +50,7 @@ constexpr std::array<AxisSet, (1U << kAxes) - 1> all_products() {
   std::array<AxisSet, (1U << kAxes) - 1> products{};
   for (unsigned bits = 1; bits < 1U << kAxes; ++bits) {
     for (Axis axis : kAllAxes) {
-      if ((bits >> static_cast<unsigned>(axis) & 1U) != 0) products[bits - 1] = products[bits - 1] | axis;
+      if ((bits & AxisSet{axis}.bits()) != 0) products[bits - 1] = products[bits - 1] | axis;
     }
   }
   return products;

@@ -3,7 +3,7 @@
 /// Box: a rectangular part of a global tensor, [begin, begin + count) in every dimension.
 ///
 ///     Box box{{0, 4}, {8, 4}};                             // rows 0…7, columns 4…7
-///     std::vector<Box> parts = boxes_of_range(box.count, 3, 21);   // a flat range of a block, as boxes
+///     std::vector<Box> parts = boxes_of_range(box.count, 3, 21);   // a flat range, as boxes
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,8 +23,8 @@ struct Box {
 /// The common part; nullopt if there is none. Throws InvalidArgument if the ranks differ.
 std::optional<Box> intersect(Box const& a, Box const& b);
 
-/// The flat range [begin, end) of a row-major block as the fewest boxes, in order: at most 2k − 1 for k dimensions.
-/// Throws InvalidArgument unless 0 <= begin <= end <= elements.
+/// The flat range [begin, end) of a row-major block as the fewest boxes, in order: at most 2k − 1
+/// for k dimensions. Throws InvalidArgument unless 0 <= begin <= end <= elements.
 std::vector<Box> boxes_of_range(Shape const& block, Size begin, Size end);
 
 /// True if the boxes cover every element of the shape exactly once.

@@ -15,8 +15,8 @@
 
 namespace dsr {
 
-/// rank = ((dp·PP + pp)·ROW + row)·COL + col, unless `order` (outermost first; axes left out have size 1 or go
-/// outermost in the usual order) says otherwise.
+/// rank = ((dp·PP + pp)·ROW + row)·COL + col, unless `order` (outermost first; axes left out have
+/// size 1 or go outermost in the usual order) says otherwise.
 struct MeshShape {
   int dp = 1, pp = 1, row = 1, col = 1;
   std::vector<Axis> order = {};
@@ -28,8 +28,8 @@ struct MeshShape {
   int ranks() const { return size(kWorld); }
   /// All axes, outermost first.
   std::array<Axis, kAxes> full_order() const;
-  /// Throws InvalidArgument if a size is below 1, pp is not 1, an axis stands twice in `order`, or the
-  /// ranks are more than an int counts.
+  /// Throws InvalidArgument if a size is below 1, pp is not 1, an axis stands twice in `order`, or
+  /// the ranks are more than an int counts.
   void validate() const;
   bool operator==(MeshShape const&) const = default;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Reshard plans: which box each rank of one mesh must get from which rank of another. Pure numbers.
+/// Reshard plans: which box each rank of one mesh must get from which rank of another. Pure
+/// numbers.
 ///
 ///     std::vector<Move> plan = reshard(saved_shard, wanted_shard);
 ///     // rank m.to copies m.box (global indices) from rank m.from
@@ -16,8 +17,9 @@ struct Move {
   Box box;       ///< in global indices
 };
 
-/// Every element that a target rank holds comes from exactly one source rank, the replica with the lowest rank
-/// that holds it. Moves are ordered by (to, from). Throws InvalidArgument if the global shapes differ.
+/// Every element that a target rank holds comes from exactly one source rank, the replica with the
+/// lowest rank that holds it. Moves are ordered by (to, from). Throws InvalidArgument if the global
+/// shapes differ.
 std::vector<Move> reshard(Shard const& source, Shard const& target);
 
 /// Where element `index` (global) lies in a rank's row-major local storage, in elements.

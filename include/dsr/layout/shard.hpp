@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Shard says who holds what: a global tensor, which of its dimensions are cut over which axes, on one mesh shape.
+/// Shard says who holds what: a global tensor, which of its dimensions are cut over which axes, on
+/// one mesh shape.
 ///
-///     Shard weight{{F, H}, {{0, Axis::row}, {1, Axis::col}}, mesh_shape};     // [F, H] → [F/R, H/C]
-///     Shard table{{V, H}, {{0, kModelAxes, Remainder::pad}}, mesh_shape};     // [V, H] → [ceil(V/(R·C)), H]
-///     weight.local_shape();  weight.box(place_of(mesh_shape, rank));
+///     Shard weight{{F, H}, {{0, Axis::row}, {1, Axis::col}}, shape};    // → [F/R, H/C]
+///     Shard table{{V, H}, {{0, kModelAxes, Remainder::pad}}, shape};    // → [ceil(V/(R·C)), H]
+///     weight.local_shape();  weight.box(place_of(shape, rank));
 ///
-/// Every shard is one contiguous range in each dimension. Padding is storage only: boxes never reach into it.
+/// Every shard is one contiguous range in each dimension. Padding is storage only: boxes never
+/// reach into it.
 #include <cstdint>
 #include <vector>
 
@@ -15,7 +17,8 @@
 
 namespace dsr {
 
-/// What happens when a size is not divisible: an error, or storage padded at the end of the last parts.
+/// What happens when a size is not divisible: an error, or storage padded at the end of the last
+/// parts.
 enum class Remainder : std::uint8_t { refuse, pad };
 
 /// Dimension `dim` is dealt in equal parts to the ranks of a product of axes.
@@ -30,8 +33,9 @@ struct Cut {
 class Shard {
  public:
   Shard() = default;
-  /// Throws InvalidArgument (an equation with the numbers) if a size is not divisible and may not be padded,
-  /// a dimension is cut twice or does not exist, an axis cuts two dimensions, or the mesh is not valid.
+  /// Throws InvalidArgument (an equation with the numbers) if a size is not divisible and may not
+  /// be padded, a dimension is cut twice or does not exist, an axis cuts two dimensions, or the
+  /// mesh is not valid.
   Shard(Shape global, std::vector<Cut> cuts, MeshShape mesh);
 
   Shape const& global() const { return global_; }

@@ -17,8 +17,8 @@ namespace dsr {
 /// Does not copy; moves. Must not outlive the Runtime or group it was made from.
 class Mesh {
  public:
-  /// Collective over the world. Throws InvalidArgument (an equation, and the nearest shapes that fit) on every
-  /// rank, before communication, if the shape's ranks are not the world's size.
+  /// Collective over the world. Throws InvalidArgument (an equation, and the nearest shapes that
+  /// fit) on every rank, before communication, if the shape's ranks are not the world's size.
   Mesh(Runtime& runtime, MeshShape shape);
   /// The same over any group.
   Mesh(Communicator const& parent, MeshShape shape);

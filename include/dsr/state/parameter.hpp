@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Parameter: one weight of the model, as this rank holds it: its Shard, how it starts, whose gradients add up to
-/// its own, and, once a Parameters has bound it, where value and gradient lie.
+/// Parameter: one weight of the model, as this rank holds it: its Shard, how it starts, whose
+/// gradients add up to its own, and, once a Parameters has bound it, where value and gradient lie.
 ///
 ///     Parameter weight{Shard{{F, H}, {{0, Axis::row}, {1, Axis::col}}, mesh.shape()},
-///                      {.init = normal_init(0.02), .partial_over = Axis::dp, .decay = Decay::yes}};
+///                      {.init = normal_init(0.02), .decay = Decay::yes}};
 #include <cstdint>
 #include <string>
 
@@ -26,7 +26,7 @@ enum class Decay : std::uint8_t { no, yes };
 
 struct ParameterTraits {
   Init init = {};
-  AxisSet partial_over = Axis::dp;  ///< axes over which ranks hold only a part of the gradient's sum
+  AxisSet partial_over = Axis::dp;  ///< axes over which ranks hold only a part of the gradient
   Decay decay = Decay::no;
   int uses = 1;                     ///< how many backward passes add into it: 2 for a tied table
 };

@@ -3,7 +3,8 @@
 /// State: the named, sharded things that a run saves and loads, and short texts beside them.
 ///
 ///     state.add("optimizer/m/blocks/0/…", shard, tensor);
-///     state.add("data/cursor", [&] { return loader.save(); }, [&](auto const& t) { loader.load(t); });
+///     state.add("data/cursor", [&] { return loader.save(); },
+///               [&](std::string const& text) { loader.load(text); });
 #include <span>
 #include <string>
 #include <vector>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Visitor: how a layer names its children, parameters and other saved state, in the order of its forward pass.
+/// Visitor: how a layer names its children, parameters and other saved state, in the order of its
+/// forward pass.
 ///
 ///     void visit(Visitor& v) override { v.parameter("weight", weight_); v.child("norm", norm_); }
 #include <functional>
@@ -42,8 +43,8 @@ class Visitor {
  private:
   std::string path_of(std::string_view name) const;
   std::string const& new_path(std::string_view name);
-  std::string prefix_;              // "" or "blocks/3/"
-  std::set<std::string> paths_;     // given so far
+  std::string prefix_;           // "" or "blocks/3/"
+  std::set<std::string> paths_;  // given so far
 };
 
 }  // namespace dsr

@@ -16,8 +16,11 @@ namespace {
 // MPI counts in int; a power of two below 2³¹ keeps the pieces aligned.
 constexpr Size kMessage_bytes = Size{1} << 30;
 
-// Chosen by benchmarks/collectives at 2 and 4 ranks on 2 cores, idle and beside compute threads.
-constexpr int kYields = 200;
+// Chosen by benchmarks/collectives at 2 and 4 ranks on 2 cores, idle and beside compute threads. A
+// yield is quick where all who share the core wait too; a slow one means that somebody computes,
+// and then a sleeper gets the core back sooner than one who goes on yielding.
+constexpr int kYields = 100;
+constexpr std::chrono::microseconds kSlowYield{200};
 constexpr std::chrono::microseconds kFirstSleep{20};
 constexpr std::chrono::microseconds kLongestSleep{100};
 
@@ -29,15 +32,16 @@ void Backoff::reset() {
 }
 
 bool Backoff::pause() {
-  if (pauses_++ < kYields) {
-    sched_yield();
-    return true;
-  }
   auto const now = Clock::now();
   if (silent_since_ == Clock::time_point{}) silent_since_ = now;
   if (std::chrono::duration<double>(now - silent_since_).count() >= timeout_s_) return false;
-  std::this_thread::sleep_for(
-      std::min(kLongestSleep, kFirstSleep + std::chrono::microseconds(pauses_ - kYields)));
+  if (pauses_++ < kYields) {
+    sched_yield();
+    if (Clock::now() - now > kSlowYield) pauses_ = kYields;
+    return true;
+  }
+  auto const growth = std::chrono::microseconds(pauses_ - kYields);
+  std::this_thread::sleep_for(std::min(kLongestSleep, kFirstSleep + growth));
   return true;
 }
 

@@ -13,14 +13,22 @@ struct RowCounter {
   std::uint32_t ordinal, position;
 };
 
-/// The bits of features [4·first_quad, 4·(first_quad + kQuads)) of a row.
+/// The bits of features [4·first_quad, 4·(first_quad + kQuads)) of a row. Words are kept apart while they are drawn:
+/// the rounds vectorise over the blocks only if each word is stored without gaps.
 void draw(RowCounter const& row, std::uint32_t first_quad, std::uint32_t* bits) {
+  std::uint32_t words[4][kQuads];
 #pragma omp simd
   for (Size lane = 0; lane < kQuads; ++lane) {
     kernels::PhiloxBlock const block = kernels::philox(
         row.key.low, row.key.high,
         {{row.ordinal, row.position, first_quad + static_cast<std::uint32_t>(lane), 0}});
-    for (Size word = 0; word < 4; ++word) bits[4 * lane + word] = block.x[word];
+    words[0][lane] = block.x[0];
+    words[1][lane] = block.x[1];
+    words[2][lane] = block.x[2];
+    words[3][lane] = block.x[3];
+  }
+  for (Size lane = 0; lane < kQuads; ++lane) {
+    for (Size word = 0; word < 4; ++word) bits[4 * lane + word] = words[word][lane];
   }
 }
 
