@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/train/trainer.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -118,7 +119,9 @@ double Trainer::evaluate(Loader& loader, Size batches) {
   loader.rewind();
   Size tokens = 0;
   fill(pass_->loss(), 0, compute_);
-  for (Size i = 0; i < batches; ++i, loader.advance()) {
+  // A loader goes round at its end: more batches than it has would count sequences twice.
+  Size const most = std::max(Size{1}, loader.sequences() / loader.options().batch);
+  for (Size i = 0; i < std::min(batches, most); ++i, loader.advance()) {
     for (Size j = 0; j < loader.accumulation(); ++j) {
       Batch const batch = loader.next(j);
       pass_->begin(batch, Mode::evaluate, 0);

@@ -96,6 +96,14 @@ TEST_CASE("the ranks of one replica read the same batch") {
     auto const [seen, is_new] = by_replica.try_emplace(mesh.place()[Axis::dp], tokens);
     if (!is_new) CHECK(seen->second == tokens);
   }
+  // Micro-batches are dealt to the replicas in turn: ordinal (j·dp + d)·micro_batch + b.
+  for (int d = 0; d < 2; ++d) {
+    Mesh const mesh{shape, d * 4};
+    Loader loader{counting(200), mesh, options};
+    std::int32_t const first = d == 0 ? 4 : 6;
+    CHECK(values(loader.next(1).ordinals) ==
+          List{first, first, first, first, first + 1, first + 1, first + 1, first + 1});
+  }
   CHECK(by_replica.size() == 2);
   CHECK(by_replica[0] != by_replica[1]);
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/configuration.md must contain what the table of keys prints, word for word.
+"""docs/configuration.md must contain what the table of keys prints, word for word. With --write it is made so: what
+stands before the first section is kept.
 
-usage: check_configuration.py <docs/configuration.md> <print_configuration>
+usage: check_configuration.py <docs/configuration.md> <print_configuration> [--write]
 """
 import difflib
 import subprocess
@@ -10,15 +11,19 @@ from pathlib import Path
 
 
 def main():
-    page = Path(sys.argv[1]).read_text()
-    printed = subprocess.run([sys.argv[2]], capture_output=True, text=True, check=True).stdout.strip()
+    page, program = Path(sys.argv[1]), sys.argv[2]
+    text = page.read_text() if page.exists() else "# Configuration\n\n"
+    printed = subprocess.run([program], capture_output=True, text=True, check=True).stdout.strip()
     if printed.count("\n") < 10:
         print(f"the table of keys prints too little:\n{printed}")
         return 1
-    if printed in page:
+    if "--write" in sys.argv:
+        page.write_text(text.partition("## `[")[0] + printed + "\n")
         return 0
-    print("docs/configuration.md is not what the table of keys prints; put this program's output there:", sys.argv[2])
-    print("\n".join(difflib.unified_diff(page.splitlines(), printed.splitlines(), "page", "keys", lineterm="", n=0)))
+    if printed in text:
+        return 0
+    print(f"{page} is not what the table of keys prints. To make it so:\n  python3 {' '.join(sys.argv)} --write")
+    print("\n".join(difflib.unified_diff(text.splitlines(), printed.splitlines(), "page", "keys", lineterm="", n=0)))
     return 1
 
 

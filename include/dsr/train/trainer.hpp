@@ -36,7 +36,7 @@ class Trainer {
 
   /// One optimizer step. Throws Error if replicas that must be equal are not.
   StepMetrics step();
-  /// Mean loss over `batches` batches of a loader from its start; changes no weight.
+  /// Mean loss over `batches` batches of a loader from its start, or all of it if it has fewer; changes no weight.
   double evaluate(Loader& loader, Size batches);
   /// Steps until `steps` have been done in all.
   void run_to(Size steps);
