@@ -44,6 +44,8 @@ Buffer::Buffer(Size bytes, Device device) : bytes_(bytes), device_(device) {
       device.kind == Device::Kind::meta ? reinterpret_cast<void*>(kMetaAddress) : allocate(bytes);
 }
 
+Buffer Buffer::pinned(Size bytes) { return Buffer{bytes, kCpu}; }
+
 Buffer::~Buffer() {
   if (device_.kind == Device::Kind::cpu) std::free(data_);
 }

@@ -43,7 +43,7 @@ void Attention::forward(Pass& pass, Tensor x, Tensor y) {
   Size const tokens = pass.tokens(), heads = local_groups_ * heads_per_group_;
   Tensor const qkv = pass.make_saved({tokens, local_groups_, heads_per_group_ + 2, head_size_});
   Tensor const context = pass.make_saved({tokens, heads * head_size_});
-  Tensor const log_sum = pass.make_saved({heads, tokens});
+  Tensor const log_sum = pass.make_saved({heads, tokens}, pass.statistics_dtype());
   qkv_.forward(pass, x, qkv.reshape({tokens, qkv.elements() / tokens}));
   attention(qkv, pass.batch().sequence_starts, context, log_sum, pass.stream());
   for (Tensor const& view : {qkv, context, log_sum}) pass.keep(*this, view);

@@ -90,7 +90,8 @@ void LmHead::run_chunk(Pass& pass, Tensor x, Size begin, Size end, Tensor dx) {
   Tensor const w = weight().value();
   Size const valid = valid_columns(pass.mesh()), first = first_column(pass.mesh());
   Tensor const logits = frame.take({end - begin, w.size(0)}, pass.dtype());
-  Tensor const top = frame.take({end - begin}, pass.dtype()), sums = frame.take({end - begin, 2}, pass.dtype());
+  Tensor const top = frame.take({end - begin}, pass.statistics_dtype());
+  Tensor const sums = frame.take({end - begin, 2}, pass.statistics_dtype());
   Tensor const targets = pass.batch().targets.slice(0, begin, end);
   project(pass, x, begin, end, w, logits);
   logits_max(logits, valid, top, pass.stream());

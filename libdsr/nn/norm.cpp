@@ -35,15 +35,15 @@ void AddNorm::forward(Pass& pass, Tensor x, Tensor y) {
 void AddNorm::forward(Pass& pass, Tensor sum, Tensor branch, Tensor y) {
   Size const rows = branch.size(0), parts = detail::ranks(pass, Axis::col);
   Tensor const gamma = gamma_.value(), beta = beta_ ? beta_->value() : Tensor{};
-  Tensor const statistics = pass.make_saved({rows, 2});
+  Tensor const statistics = pass.make_saved({rows, 2}, pass.statistics_dtype());
   if (parts == 1) {
     residual_norm(sum, branch, gamma, beta, options_.eps, statistics, y, pass.stream());
   } else {
     Scratch frame = pass.scratch();
-    Tensor const moments = frame.take({rows, 2}, pass.dtype());
+    Tensor const moments = frame.take({rows, 2}, pass.statistics_dtype());
     residual_moments(sum, branch, moments, pass.stream());
     detail::Gathered const gathered = detail::gather(
-        pass, moments, Axis::col, [&](Shape const& shape) { return frame.take(shape, pass.dtype()); });
+        pass, moments, Axis::col, [&](Shape const& shape) { return frame.take(shape, pass.statistics_dtype()); });
     pass.compute_after_exchange();
     merge_moments(gathered.tensor.reshape({parts, rows, 2}), branch.size(1), options_.eps, statistics,
                   pass.stream());
@@ -58,7 +58,7 @@ void AddNorm::backward(Pass& pass, Tensor dy, Tensor dx) { backward(pass, dy, {}
 void AddNorm::backward(Pass& pass, Tensor dy, Tensor dresidual, Tensor dx) {
   Scratch frame = pass.scratch();
   Tensor const statistics = pass.kept(*this), x = pass.kept(*this);
-  Tensor const sums = frame.take({x.size(0), 2}, pass.dtype());
+  Tensor const sums = frame.take({x.size(0), 2}, pass.statistics_dtype());
   Tensor const dbeta = beta_ ? beta_->gradient() : Tensor{};
   norm_backward_sums(dy, x, statistics, gamma_.value(), sums, gamma_.gradient(), dbeta, pass.stream());
   if (detail::ranks(pass, Axis::col) > 1) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/nn/pass.hpp"
 
+#include <cstring>
+
 #include "dsr/core/error.hpp"
+#include "dsr/core/transfer.hpp"
 
 namespace dsr {
 
@@ -22,11 +25,38 @@ Pass::Pass(Mesh const& mesh, Stream& compute, Stream& exchange, ArenaSizes sizes
 }
 
 void Pass::begin(Batch const& batch, Mode mode, Size step) {
-  batch_ = batch;
+  batch_ = compute_->device().kind == Device::Kind::cuda ? on_device(batch) : batch;
   mode_ = mode;
   step_ = step;
   kept_.clear();
   saved_.release(0);
+}
+
+/// Two stagings take turns, so that the host may prepare the next batch while one is still on its way.
+Batch Pass::on_device(Batch const& batch) {
+  Tensor Batch::*const parts[] = {&Batch::tokens, &Batch::targets, &Batch::positions, &Batch::ordinals};
+  Size const each = round_up(batch.tokens.bytes(), kAlignment_bytes), all = each * std::ssize(parts);
+  Staging& staging = staging_[next_staging_];
+  next_staging_ = (next_staging_ + 1) % staging_.size();
+  staging.sent.synchronize();
+  if (staging.host.bytes() < all) staging.host = Buffer::pinned(all);
+  if (batch_memory_.bytes() < all) {
+    compute_->synchronize();  // nothing reads the old memory any more
+    batch_memory_ = Buffer{all, compute_->device()};
+  }
+  Batch moved = batch;
+  Size at = 0;
+  for (auto part : parts) {
+    Tensor const& source = batch.*part;
+    auto const place = [&](Buffer const& buffer) { return static_cast<std::byte*>(buffer.data()) + at; };
+    Tensor const host{place(staging.host), source.shape(), source.dtype(), kCpu};
+    std::memcpy(host.raw(), source.raw(), static_cast<std::size_t>(source.bytes()));
+    moved.*part = Tensor{place(batch_memory_), source.shape(), source.dtype(), compute_->device()};
+    transfer(host, moved.*part, *compute_);
+    at += each;
+  }
+  staging.sent = compute_->record();
+  return moved;
 }
 
 RandomKey Pass::random(RandomPurpose purpose, std::uint64_t site) const {

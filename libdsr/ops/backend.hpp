@@ -55,7 +55,7 @@ class Backend {
 
   virtual void add_sum_of_squares(Tensor x, Tensor total, Stream&) const = 0;
   virtual void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step,
-                     Stream&) const = 0;
+                     Tensor rounded, Stream&) const = 0;
 
   virtual void attention(Tensor qkv, Tensor sequence_starts, Tensor y, Tensor log_sum,
                          Stream&) const = 0;

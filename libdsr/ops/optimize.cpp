@@ -17,7 +17,7 @@ void add_sum_of_squares(Tensor x, Tensor total, Stream& stream) {
 }
 
 void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step,
-           Stream& stream) {
+           Tensor rounded, Stream& stream) {
   detail::Check const check{"adamw", stream};
   check.floating("value", value);
   check.tensor(value.rank() == 1, "value", value, "[n]");
@@ -29,8 +29,9 @@ void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& s
              "0 <= beta1 < 1");
   check.that(step.beta2 >= 0 && step.beta2 < 1, "step.beta2", std::to_string(step.beta2),
              "0 <= beta2 < 1");
-  detail::count(stream, {value, value, gradient, m, m, v, v});
-  detail::backend(stream.device()).adamw(value, gradient, m, v, step, stream);
+  if (rounded.defined()) check.exactly("rounded", rounded, value.shape(), DType::bf16);
+  detail::count(stream, {value, value, gradient, m, m, v, v, rounded});
+  detail::backend(stream.device()).adamw(value, gradient, m, v, step, rounded, stream);
 }
 
 }  // namespace dsr

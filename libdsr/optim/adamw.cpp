@@ -6,7 +6,9 @@
 #include <string>
 
 #include "dsr/comm/collectives.hpp"
+#include "dsr/core/bf16.hpp"
 #include "dsr/core/error.hpp"
+#include "dsr/core/transfer.hpp"
 #include "dsr/ops/elementwise.hpp"
 #include "dsr/ops/optimize.hpp"
 
@@ -34,23 +36,44 @@ AdamW::AdamW(Parameters& parameters, AdamWOptions options) : parameters_(&parame
       bool const whole = options_.zero == ZeroStage::zero;
       FlatRange const range =
           whole ? flat.buckets[b].range : FlatBuffer::owned(flat.buckets[b], group.rank(), group.size());
-      owned_.push_back({f, b, range, {}, {}});
+      owned_.push_back({f, b, range, {}, {}, {}});
       elements += range.elements();
     }
   }
-  Size const element_bytes = size_of(parameters.dtype());
-  moments_ = Buffer{2 * elements * element_bytes, mesh.device()};
+  DType const dtype = accumulator_of(parameters.dtype());
+  bool const masters = dtype != parameters.dtype();
+  Shape const shape{masters ? 3 : 2, elements};
+  moments_ = Buffer{shape.elements() * size_of(dtype), mesh.device()};
   norm_ = Buffer{size_of(DType::f64), mesh.device()};
-  Tensor const all{moments_.data(), {2, elements}, parameters.dtype(), mesh.device()};
+  norm_on_host_ = Buffer::pinned(size_of(DType::f64));
+  Tensor const all{moments_.data(), shape, dtype, mesh.device()};
   Size at = 0;
   for (Owned& part : owned_) {
-    part.m = all[0].slice(0, at, at + part.range.elements());
-    part.v = all[1].slice(0, at, at + part.range.elements());
+    auto const take = [&](Size which) { return all[which].slice(0, at, at + part.range.elements()); };
+    part.m = take(0);
+    part.v = take(1);
+    if (masters) part.master = take(2);
     at += part.range.elements();
   }
   Stream setup{mesh.device()};
-  fill(all, 0, setup);
+  zero(all, setup);
   setup.synchronize();
+  if (masters && mesh.device() != kMeta) start_masters();
+}
+
+/// Masters start as the rounded values, so that a run's first weights are the same in both.
+void AdamW::start_masters() {
+  Stream stream{parameters_->mesh().device()};
+  for (Owned const& part : owned_) {
+    Tensor const values = parameters_->flats()[part.flat].values.slice(0, part.range.begin, part.range.end);
+    std::vector<Bf16> rounded(static_cast<std::size_t>(part.range.elements()));
+    std::vector<float> exact(rounded.size());
+    transfer(values, Tensor{rounded.data(), values.shape(), DType::bf16, kCpu}, stream);
+    stream.synchronize();
+    std::ranges::transform(rounded, exact.begin(), [](Bf16 x) { return static_cast<float>(x); });
+    transfer(Tensor{exact.data(), values.shape(), DType::f32, kCpu}, part.master, stream);
+    stream.synchronize();
+  }
 }
 
 Size AdamW::state_bytes() const { return moments_.bytes(); }
@@ -67,8 +90,10 @@ double AdamW::gradient_norm(Size tokens, Stream& compute) {
       add_sum_of_squares(flat.gradients.slice(0, mine.begin, mine.end), total, compute);
     }
   }
+  Tensor const found{norm_on_host_.data(), {1}, DType::f64, kCpu};
+  transfer(total, found, compute);
   compute.synchronize();
-  double const sum = mesh.device() == kMeta ? 0 : *total.data<double>();
+  double const sum = mesh.device() == kMeta ? 0 : *found.data<double>();
   return std::sqrt(all_reduce_value(sum, Reduce::sum, mesh.over(kWorld))) / static_cast<double>(tokens);
 }
 
@@ -91,7 +116,9 @@ StepResult AdamW::step(Size tokens, double lr, Stream& compute, Stream& exchange
     FlatBuffer const& flat = parameters_->flats()[part.flat];
     auto const mine = [&](Tensor t) { return t.slice(0, part.range.begin, part.range.end); };
     numbers.weight_decay = flat.decay == Decay::yes ? options_.weight_decay : 0;
-    adamw(mine(flat.values), mine(flat.gradients), part.m, part.v, numbers, compute);
+    bool const masters = part.master.defined();
+    adamw(masters ? part.master : mine(flat.values), mine(flat.gradients), part.m, part.v, numbers,
+          masters ? mine(flat.values) : Tensor{}, compute);
     Communicator& group = parameters_->mesh().over(flat.partial_over);
     if (options_.zero == ZeroStage::zero || group.size() == 1) continue;
     // The new weights travel while the next part is updated.

@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <type_traits>
 #include <utility>
 
+#include "dsr/core/bf16.hpp"
 #include "dsr/core/error.hpp"
 #include "dsr/core/rng.hpp"
+#include "dsr/core/transfer.hpp"
 #include "libdsr/state/flat_layout.hpp"
 #include "libdsr/state/local_rows.hpp"
 
@@ -40,15 +43,18 @@ class Collector final : public Visitor {
   std::vector<detail::NamedParameter> found_;
 };
 
-/// Writes the owned elements. Each depends on the key and its global index only, so threads change
-/// no bit.
+/// Bf16 is made from a float, other types from a double.
 template <class T>
-void draw(Parameter const& parameter, Place const& place, std::uint64_t seed) {
+using Host = std::conditional_t<std::is_same_v<T, Bf16>, float, T>;
+
+/// Writes the owned elements to `values`, host memory in the local shape. Each depends on the key and its global index
+/// only, so threads change no bit.
+template <class T>
+void draw(Parameter const& parameter, Place const& place, std::uint64_t seed, T* values) {
   detail::LocalRows const rows{parameter.shard(), place};
   Init const init = parameter.traits().init;
   RandomKey const key =
       random_key(seed, RandomPurpose::initial_values, random_site(parameter.name()), 0);
-  T* const values = parameter.value().data<T>();
 #ifdef _OPENMP
 #pragma omp parallel for schedule(static)
 #endif
@@ -59,9 +65,29 @@ void draw(Parameter const& parameter, Place const& place, std::uint64_t seed) {
           init.stddev == 0
               ? 0
               : init.stddev * normal(key, static_cast<std::uint64_t>(start.global + i));
-      values[start.local + i] = static_cast<T>(init.mean + random);
+      values[start.local + i] = static_cast<T>(static_cast<Host<T>>(init.mean + random));
     }
   }
+}
+
+/// Draws on the host, then brings the values to their device.
+void initialize(Parameter const& parameter, Place const& place, std::uint64_t seed, Stream& stream) {
+  Tensor const value = parameter.value();
+  Buffer staging;
+  void* host = value.raw();
+  if (value.device() != kCpu) {
+    staging = Buffer{value.bytes(), kCpu};
+    host = staging.data();
+    std::memset(host, 0, static_cast<std::size_t>(value.bytes()));
+  }
+  switch (value.dtype()) {
+    case DType::bf16: draw(parameter, place, seed, static_cast<Bf16*>(host)); break;
+    case DType::f32: draw(parameter, place, seed, static_cast<float*>(host)); break;
+    default: draw(parameter, place, seed, static_cast<double*>(host)); break;
+  }
+  if (value.device() == kCpu) return;
+  transfer(Tensor{host, value.shape(), value.dtype(), kCpu}, value, stream);
+  stream.synchronize();  // the staging memory ends here
 }
 
 /// A 64-bit hash that takes in eight bytes at a step; not for adversaries.
@@ -93,8 +119,8 @@ bool is_meta(Mesh const& mesh) { return mesh.device().kind == Device::Kind::meta
 }  // namespace
 
 void ParameterOptions::validate() const {
-  if (dtype != DType::f32 && dtype != DType::f64) {
-    throw InvalidArgument(problem("parameters: dtype", name_of(dtype), "f32, f64", "f32"));
+  if (dtype != DType::f32 && dtype != DType::f64 && dtype != DType::bf16) {
+    throw InvalidArgument(problem("parameters: dtype", name_of(dtype), "bf16, f32, f64", "f32"));
   }
   if (bucket_bytes < 1) {
     throw InvalidArgument(
@@ -120,16 +146,19 @@ Parameters::Parameters(Visitable& model, Mesh const& mesh, ParameterOptions opti
   Collector collector{mesh.shape()};
   model.visit(collector);
   auto const visited = collector.take();
+  Stream stream{mesh.device()};
   detail::FlatLayout layout = detail::lay_out(visited, mesh.shape(), options_);
   for (std::size_t f = 0; f < layout.flats.size(); ++f) {
     Shape const shape{layout.elements(f)};
     FlatBuffer& flat = layout.flats[f];
-    for (Tensor FlatBuffer::*tensor : {&FlatBuffer::values, &FlatBuffer::gradients}) {
-      Buffer& buffer =
-          buffers_.emplace_back(shape.elements() * size_of(options_.dtype), mesh.device());
-      if (!is_meta(mesh)) std::memset(buffer.data(), 0, static_cast<std::size_t>(buffer.bytes()));
-      flat.*tensor = Tensor{buffer.data(), shape, options_.dtype, mesh.device()};
-    }
+    auto const allocate = [&](DType dtype) {
+      Buffer const& buffer = buffers_.emplace_back(shape.elements() * size_of(dtype), mesh.device());
+      Tensor const tensor{buffer.data(), shape, dtype, mesh.device()};
+      zero(tensor, stream);
+      return tensor;
+    };
+    flat.values = allocate(options_.dtype);
+    flat.gradients = allocate(accumulator_of(options_.dtype));
   }
   flats_ = std::move(layout.flats);
   places_ = std::move(layout.places);
@@ -140,12 +169,9 @@ Parameters::Parameters(Visitable& model, Mesh const& mesh, ParameterOptions opti
     parameter->bind(visited[i].name, static_cast<int>(i),
                     home.values.slice(0, range.begin, range.end).reshape(local),
                     home.gradients.slice(0, range.begin, range.end).reshape(local));
-    if (is_meta(mesh)) continue;
-    if (options_.dtype == DType::f32)
-      draw<float>(*parameter, mesh.place(), options_.seed);
-    else
-      draw<double>(*parameter, mesh.place(), options_.seed);
+    if (!is_meta(mesh)) initialize(*parameter, mesh.place(), options_.seed, stream);
   }
+  stream.synchronize();
 }
 
 Size Parameters::global_elements() const {
@@ -162,13 +188,7 @@ Size Parameters::local_bytes() const {
 }
 
 void Parameters::zero_gradients(Stream& stream) {
-  for (FlatBuffer const& flat : flats_) {
-    Tensor const gradients = flat.gradients;
-    stream.count({.bytes = gradients.bytes(), .calls = 1});
-    stream.run([gradients] {
-      std::memset(gradients.raw(), 0, static_cast<std::size_t>(gradients.bytes()));
-    });
-  }
+  for (FlatBuffer const& flat : flats_) zero(flat.gradients, stream);
 }
 
 std::uint64_t Parameters::hash_values() const {
@@ -176,7 +196,16 @@ std::uint64_t Parameters::hash_values() const {
   if (is_meta(*mesh_)) return hasher.value();
   for (ParameterPlace const& place : places_) {
     detail::LocalRows const rows{place.parameter->shard(), mesh_->place()};
-    Tensor const value = place.parameter->value();
+    Tensor value = place.parameter->value();
+    Buffer staging;
+    if (value.device() != kCpu) {
+      staging = Buffer{value.bytes(), kCpu};
+      Tensor const host{staging.data(), value.shape(), value.dtype(), kCpu};
+      Stream stream{value.device()};
+      transfer(value, host, stream);
+      stream.synchronize();
+      value = host;
+    }
     Size const element_bytes = size_of(value.dtype());
     for (Size row = 0; row < rows.rows(); ++row) {
       hasher.add(static_cast<std::byte const*>(value.raw()) + rows.start(row).local * element_bytes,

@@ -7,6 +7,7 @@
 
 #include "dsr/comm/collectives.hpp"
 #include "dsr/core/error.hpp"
+#include "dsr/core/transfer.hpp"
 #include "dsr/ops/elementwise.hpp"
 
 namespace dsr {
@@ -47,7 +48,8 @@ Trainer::Trainer(Runtime& runtime, Mesh const& mesh, Layer& model, AdamW& optimi
       exchange_(runtime.communication_stream()),
       reduction_(runtime.communication_stream()),
       reducer_(optimizer.parameters(), compute_, reduction_, optimizer.options().zero),
-      totals_(2 * size_of(DType::f64), mesh.device()) {
+      totals_(2 * size_of(DType::f64), mesh.device()),
+      totals_on_host_(Buffer::pinned(totals_.bytes())) {
   LoaderOptions const& batch = loader.options();
   ArenaSizes const sizes = measure(model, mesh, batch.micro_batch, batch.sequence, options.pass).arenas;
   pass_.emplace(mesh, compute_, exchange_, sizes, options.pass);
@@ -84,8 +86,10 @@ Trainer::Totals Trainer::total_over_replicas(Size tokens) {
   copy(pass_->loss(), both.slice(0, 0, 1), compute_);
   fill(both.slice(0, 1, 2), static_cast<double>(tokens), compute_);
   all_reduce(both, Reduce::sum, (*mesh_)[Axis::dp], compute_);
+  Tensor const found{totals_on_host_.data(), {2}, DType::f64, kCpu};
+  transfer(both, found, compute_);
   compute_.synchronize();
-  return {both.data<double>()[0], static_cast<Size>(both.data<double>()[1])};
+  return {found.data<double>()[0], static_cast<Size>(found.data<double>()[1])};
 }
 
 StepMetrics Trainer::step() {

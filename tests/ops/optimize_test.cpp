@@ -32,7 +32,7 @@ TEST_CASE("adamw equals the paper's update") {
     expected[1][i] = next.m;
     expected[2][i] = next.v;
   }
-  adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, kStep, stream);
+  adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, kStep, {}, stream);
   CHECK(test::distance(value.values(), expected[0]) <= test::tolerance(type));
   CHECK(test::distance(m.values(), expected[1]) <= test::tolerance(type));
   CHECK(test::distance(v.values(), expected[2]) <= test::tolerance(type));
@@ -43,7 +43,7 @@ TEST_CASE("adamw's first step has the size of the learning rate") {
   Stream stream{kCpu};
   Array value{{2}, DType::f64, {1, 1}}, gradient{{2}, DType::f64, {3, -5}};
   Array m{{2}, DType::f64, {0, 0}}, v{{2}, DType::f64, {0, 0}};
-  adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, {.lr = 0.5, .eps = 0}, stream);
+  adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, {.lr = 0.5, .eps = 0}, {}, stream);
   CHECK(test::distance(value.values(), {0.5, 1.5}) <= 1e-14);
 }
 
@@ -67,7 +67,7 @@ TEST_CASE("the optimizer's passes give the same bits with any number of threads"
       Array value = test::random({kCount}, type, 1), m = test::random({kCount}, type, 3);
       Array v{{kCount}, type, Values(static_cast<std::size_t>(kCount), 0.5)};
       Array total{{1}, DType::f64, {0}};
-      adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, kStep, stream);
+      adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, kStep, {}, stream);
       add_sum_of_squares(value.tensor, total.tensor, stream);
       Values all = value.values();
       all.push_back(total.values()[0]);
@@ -79,7 +79,7 @@ TEST_CASE("the optimizer's passes give the same bits with any number of threads"
 TEST_CASE("the optimizer's passes on meta count bytes and leave memory untouched") {
   Stream stream{kMeta};
   Array x{{8}, DType::f32, Values(8, 1)}, total{{1}, DType::f64, {1}};
-  adamw(x.tensor, x.tensor, x.tensor, x.tensor, kStep, stream);
+  adamw(x.tensor, x.tensor, x.tensor, x.tensor, kStep, {}, stream);
   CHECK(stream.counted().bytes == 7 * 32);
   add_sum_of_squares(x.tensor, total.tensor, stream);
   CHECK(stream.counted().calls == 2);
@@ -93,7 +93,7 @@ TEST_CASE("the optimizer's passes refuse what does not fit") {
   Tensor const t = x.tensor, w = wide.tensor, none;
   auto const refuse = [&](std::string const& name, Tensor value, Tensor gradient, Tensor m, Tensor v,
                           AdamWStep const& step = {}) {
-    test::check_refused("adamw: " + name, [&] { adamw(value, gradient, m, v, step, stream); });
+    test::check_refused("adamw: " + name, [&] { adamw(value, gradient, m, v, step, {}, stream); });
   };
   refuse("value", none, t, t, t);
   refuse("value", square.tensor, t, t, t);

@@ -19,6 +19,8 @@ class Buffer {
   /// Uninitialised memory; data() is not null even for 0 bytes. Throws OutOfMemory with the size
   /// asked for, CudaError in a build without CUDA, InvalidArgument if bytes < 0.
   Buffer(Size bytes, Device device);
+  /// Host memory that CUDA copies from and to at full speed; plain memory in a build without CUDA. Its device is kCpu.
+  static Buffer pinned(Size bytes);
   ~Buffer();
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;

@@ -49,7 +49,7 @@ constexpr DType find_dtype() {
 }
 }  // namespace detail
 
-/// The DType of a C++ type (bf16 has none).
+/// The DType of a C++ type; Bf16 (core/bf16.hpp) has one too.
 template <class T>
 inline constexpr DType dtype_of = detail::find_dtype<T>();
 

@@ -7,7 +7,9 @@
 ///     pass.begin(batch, Mode::train, step);  model.forward(pass, {}, {});  model.backward(pass, {}, {});
 ///
 /// Nothing in it allocates from the system: addresses repeat from step to step.
+#include <array>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "dsr/core/arena.hpp"
@@ -25,7 +27,7 @@ enum class Mode : std::uint8_t { train, evaluate };
 enum class Regather : std::uint8_t { no, yes };
 
 struct PassOptions {
-  DType dtype = DType::f32;          ///< of activations: f32 or f64
+  DType dtype = DType::f32;          ///< of activations: f32 or f64 on the CPU, bf16 on CUDA
   Regather regather = Regather::yes;
   std::uint64_t seed = 1;            ///< of dropout
   double dropout = 0;                ///< probability; 0 in Mode::evaluate whatever is given here
@@ -60,13 +62,16 @@ class Pass {
   Pass(Pass const&) = delete;
   Pass& operator=(Pass const&) = delete;
 
-  /// Starts a micro-batch: forgets what was kept, frees saved memory, zeroes nothing.
+  /// Starts a micro-batch: forgets what was kept, frees saved memory, zeroes nothing. The batch lies on the host; on CUDA
+  /// its tokens are copied to the device, and the caller's memory may be used again at once.
   void begin(Batch const& batch, Mode mode, Size step);
 
   Batch const& batch() const { return batch_; }
   Mesh const& mesh() const { return *mesh_; }
   Mode mode() const { return mode_; }
   DType dtype() const { return options_.dtype; }
+  /// Of sums and statistics over activations.
+  DType statistics_dtype() const { return accumulator_of(options_.dtype); }
   Regather regather() const { return options_.regather; }
   /// T, padded.
   Size tokens() const { return batch_.tokens.size(0); }
@@ -83,7 +88,8 @@ class Pass {
   void compute_after_exchange() { compute_->wait(exchange_->record()); }
 
   /// Memory that lives until this micro-batch's backward is over.
-  Tensor make_saved(Shape const& shape) { return saved_.take(shape, options_.dtype); }
+  Tensor make_saved(Shape const& shape) { return make_saved(shape, options_.dtype); }
+  Tensor make_saved(Shape const& shape, DType dtype) { return saved_.take(shape, dtype); }
   /// Remembers a view for the layer's backward; kept() gives the views back in reverse order.
   /// In Mode::evaluate keep() does nothing.
   void keep(Layer const& layer, Tensor view);
@@ -104,6 +110,13 @@ class Pass {
   ArenaSizes high_water() const { return {saved_.high_water_bytes(), scratch_.high_water_bytes()}; }
 
  private:
+  /// Pinned memory that one batch travels through, and when it may be used again.
+  struct Staging {
+    Buffer host;
+    Event sent;
+  };
+  Batch on_device(Batch const& batch);
+
   struct Kept {
     Layer const* layer;
     Tensor view;
@@ -118,6 +131,9 @@ class Pass {
   Mode mode_ = Mode::train;
   Size step_ = 0;
   std::vector<Kept> kept_;
+  std::array<Staging, 2> staging_;
+  std::size_t next_staging_ = 0;
+  Buffer batch_memory_;
   std::function<void(Parameter&)> on_gradient_;
 };
 

@@ -3,7 +3,7 @@
 /// The optimizer's passes over flat buffers.
 ///
 ///     add_sum_of_squares(gradients, total, stream);
-///     adamw(values, gradients, m, v, step, stream);
+///     adamw(values, gradients, m, v, step, {}, stream);
 #include "dsr/core/stream.hpp"
 #include "dsr/core/tensor.hpp"
 
@@ -22,8 +22,9 @@ struct AdamWStep {
 /// g = gradient·scale; m = β1·m + (1−β1)·g; v = β2·v + (1−β2)·g²;
 /// value = value·(1 − lr·decay) − lr·(m/(1−β1ⁿ))/(√(v/(1−β2ⁿ)) + eps).
 ///
-/// Shapes      four contiguous tensors [n], one dtype (f32 or f64)
+/// Shapes      four contiguous tensors [n], one dtype (f32 or f64). rounded, if defined, is bf16 [n] and gets the new
+///             value rounded to nearest
 /// Source      Loshchilov and Hutter 2019, arXiv:1711.05101 (decoupled decay)
-void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step, Stream& stream);
+void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step, Tensor rounded, Stream& stream);
 
 }  // namespace dsr

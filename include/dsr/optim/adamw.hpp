@@ -29,7 +29,7 @@ struct StepResult {
   StepOutcome outcome = StepOutcome::applied;
 };
 
-/// Moves. Parameters must outlive it.
+/// Where values are bf16 it keeps an f32 master of each value that it updates. Moves. Parameters must outlive it.
 class AdamW {
  public:
   AdamW(Parameters& parameters, AdamWOptions options = {});
@@ -43,21 +43,22 @@ class AdamW {
   Parameters& parameters() { return *parameters_; }
   Size steps() const { return steps_; }             ///< applied
   Size skipped() const { return skipped_; }
-  /// Bytes of moments on this rank.
+  /// Bytes of moments and master weights on this rank.
   Size state_bytes() const;
 
  private:
-  /// A part of a flat buffer that this rank updates, and its moments.
+  /// A part of a flat buffer that this rank updates, its moments, and its master if values are bf16.
   struct Owned {
     std::size_t flat = 0, bucket = 0;
     FlatRange range;
-    Tensor m, v;
+    Tensor m, v, master;
   };
+  void start_masters();
   double gradient_norm(Size tokens, Stream& compute);
 
   Parameters* parameters_;
   AdamWOptions options_;
-  Buffer moments_, norm_;
+  Buffer moments_, norm_, norm_on_host_;
   std::vector<Owned> owned_;
   Size steps_ = 0, skipped_ = 0;
 };

@@ -78,7 +78,7 @@ class Trainer {
   Stream reduction_;         // collectives of gradients and weights
   std::optional<Pass> pass_;
   GradientReducer reducer_;
-  Buffer totals_;
+  Buffer totals_, totals_on_host_;
   std::function<void(StepMetrics const&)> on_step_;
   Evaluation evaluation_;
   Size steps_done_ = 0;

@@ -47,7 +47,7 @@ class CpuBackend final : public Backend {
 
   void add_sum_of_squares(Tensor x, Tensor total, Stream&) const override;
   void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step,
-             Stream&) const override;
+             Tensor rounded, Stream&) const override;
 
   void attention(Tensor qkv, Tensor sequence_starts, Tensor y, Tensor log_sum,
                  Stream&) const override;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
+#include "dsr/core/bf16.hpp"
 #include "libdsr/ops/cpu/cpu_backend.hpp"
 #include "libdsr/ops/cpu/parallel.hpp"
 
@@ -61,6 +62,11 @@ struct Update {
   }
 };
 
+template <class T>
+void round(Size begin, Size end, T const* values, Bf16* rounded) {
+  for (Size i = begin; i < end; ++i) rounded[i] = Bf16{static_cast<float>(values[i])};
+}
+
 }  // namespace
 
 void CpuBackend::add_sum_of_squares(Tensor x, Tensor total, Stream& stream) const {
@@ -71,7 +77,7 @@ void CpuBackend::add_sum_of_squares(Tensor x, Tensor total, Stream& stream) cons
 }
 
 void CpuBackend::adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step,
-                       Stream& stream) const {
+                       Tensor rounded, Stream& stream) const {
   launch(stream, value, [=](auto zero) {
     using T = decltype(zero);
     Update<T> const update{step};
@@ -79,6 +85,7 @@ void CpuBackend::adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWS
                [&, g = gradient.data<T>(), x = value.data<T>(), first = m.data<T>(),
                 second = v.data<T>()](Size begin, Size end) {
                  update.apply(begin, end, g, x, first, second);
+                 if (rounded.defined()) round(begin, end, x, rounded.data<Bf16>());
                });
   });
 }

@@ -33,7 +33,7 @@ class MetaBackend final : public Backend {
   void add_cross_entropy(Tensor, Tensor, Tensor, Stream&) const override {}
   void logits_gradient(Tensor, Size, Tensor, Tensor, Size, Stream&) const override {}
   void add_sum_of_squares(Tensor, Tensor, Stream&) const override {}
-  void adamw(Tensor, Tensor, Tensor, Tensor, AdamWStep const&, Stream&) const override {}
+  void adamw(Tensor, Tensor, Tensor, Tensor, AdamWStep const&, Tensor, Stream&) const override {}
   void attention(Tensor, Tensor, Tensor, Tensor, Stream&) const override {}
   void attention_backward(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Stream&) const override {}
 };
