@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/ops/optimize.hpp"
 
+#include "dsr/core/bf16.hpp"
 #include "ops/array.hpp"
 #include "reference/optimize.hpp"
 
@@ -105,6 +106,18 @@ TEST_CASE("the optimizer's passes refuse what does not fit") {
   refuse("step.beta2", t, t, t, t, {.beta2 = -0.5});
   test::check_refused("add_sum_of_squares: x", [&] { add_sum_of_squares(none, w, stream); });
   test::check_refused("add_sum_of_squares: total", [&] { add_sum_of_squares(t, t, stream); });
+}
+
+TEST_CASE("adamw gives a rounded copy of the new values") {
+  Stream stream{kCpu};
+  Array value{{3}, DType::f32, {1, -2, 3.3}}, gradient{{3}, DType::f32, {0.1, 0.2, -0.3}};
+  Array m{{3}, DType::f32, Values(3, 0)}, v{{3}, DType::f32, Values(3, 0)};
+  std::vector<Bf16> rounded(3);
+  adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, kStep, {rounded.data(), {3}, DType::bf16, kCpu}, stream);
+  for (std::size_t i = 0; i < 3; ++i) CHECK(rounded[i] == Bf16{value.tensor.data<float>()[i]});
+  test::check_refused("adamw: rounded", [&] {
+    adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, kStep, m.tensor, stream);
+  });
 }
 
 }  // namespace dsr
