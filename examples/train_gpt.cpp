@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   dsr::read_settings(table, line, runtime);
-  dsr::validate(settings);
+  dsr::validate(settings, line.dry_run ? dsr::mesh_shape(settings).ranks() : runtime.size());
   if (line.dry_run) {
     if (first) {
       std::cout << dsr::report(dsr::dry_run(dsr::gpt_config(settings), dsr::mesh_shape(settings),
@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
     return 0;
   }
 
+  dsr::apply(dsr::nccl_options(settings));
   runtime.use(dsr::parse_device(settings.run.device));
   dsr::Mesh const mesh{runtime, dsr::mesh_shape(settings)};
   dsr::TrainingData const data = dsr::open_data(settings, runtime);

@@ -31,6 +31,8 @@ std::string nearest_shapes(MeshShape const& shape, int ranks) {
   return text;
 }
 
+}  // namespace
+
 void require_ranks(MeshShape const& shape, int ranks) {
   shape.validate();
   if (shape.ranks() == ranks) return;
@@ -40,8 +42,6 @@ void require_ranks(MeshShape const& shape, int ranks) {
   throw InvalidArgument(problem("mesh", "dp·row·col = " + sizes + " ≠ " + count + " ranks", count,
                                 nearest_shapes(shape, ranks)));
 }
-
-}  // namespace
 
 Mesh::Mesh(Runtime& runtime, MeshShape shape) : Mesh(runtime.world(), std::move(shape)) {
   runtime.set_place(to_string(place_));

@@ -9,7 +9,8 @@ Measured measure(Layer& model, Mesh const& mesh, Size sequences, Size sequence_t
   Stream compute{kMeta};
   Stream exchange{kMeta, StreamKind::communication};
   Pass pass{meta, compute, exchange, {Arena::kUnbounded, Arena::kUnbounded}, options};
-  pass.begin(meta_batch(meta, sequences, sequence_tokens), Mode::train, 0);
+  MetaBatch const batch = meta_batch(meta, sequences, sequence_tokens);
+  pass.begin(batch.batch, Mode::train, 0);
   model.forward(pass, {}, {});
   model.backward(pass, {}, {});
 

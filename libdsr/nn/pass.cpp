@@ -79,17 +79,19 @@ Tensor Pass::kept(Layer const& layer) {
   return view;
 }
 
-Batch meta_batch(Mesh const& mesh, Size sequences, Size sequence_tokens) {
+MetaBatch meta_batch(Mesh const& mesh, Size sequences, Size sequence_tokens) {
   Size const tokens = round_up(sequences * sequence_tokens, mesh.size(Axis::row));
-  // Only the shapes are read: any address will do for what is never touched.
-  static constinit std::int32_t nowhere = 0;
-  auto const view = [&](Size n) { return Tensor{&nowhere, {n}, DType::i32, kMeta}; };
-  return {.tokens = view(tokens),
-          .targets = view(tokens),
-          .positions = view(tokens),
-          .ordinals = view(tokens),
-          .sequence_starts = view(sequences + 1),
-          .counted = sequences * sequence_tokens};
+  MetaBatch meta;
+  for (Size b = 0; b <= sequences; ++b) meta.starts.push_back(static_cast<std::int32_t>(b * sequence_tokens));
+  // Of these only the shapes are read: any address will do for what is never touched.
+  Tensor const nowhere{meta.starts.data(), {tokens}, DType::i32, kMeta};
+  meta.batch = {.tokens = nowhere,
+                .targets = nowhere,
+                .positions = nowhere,
+                .ordinals = nowhere,
+                .sequence_starts = Tensor{meta.starts.data(), {sequences + 1}, DType::i32, kCpu},
+                .counted = sequences * sequence_tokens};
+  return meta;
 }
 
 }  // namespace dsr

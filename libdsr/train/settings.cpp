@@ -75,6 +75,17 @@ LoaderOptions evaluation_options(TrainSettings const& settings) {
   return options;
 }
 
+NcclOptions nccl_options(TrainSettings const& settings) {
+  NcclSettings const& n = settings.nccl;
+  return {.socket_ifname = n.socket_ifname,
+          .buffsize = n.buffsize,
+          .debug = n.debug,
+          .algo = n.algo,
+          .proto = n.proto,
+          .min_ctas = n.min_ctas,
+          .max_ctas = n.max_ctas};
+}
+
 DryRunOptions dry_run_options(TrainSettings const& settings) {
   return {.micro_batch = settings.train.micro_batch,
           .accumulation = loader_options(settings).accumulation(settings.mesh.dp),
@@ -82,7 +93,7 @@ DryRunOptions dry_run_options(TrainSettings const& settings) {
           .pass = pass_options(settings)};
 }
 
-void validate(TrainSettings const& settings) {
+void validate(TrainSettings const& settings, int ranks) {
   std::string problems;
   auto const collect = [&](auto&& check) {
     try {
@@ -91,17 +102,15 @@ void validate(TrainSettings const& settings) {
       problems += (problems.empty() ? "" : "\n") + std::string(error.what());
     }
   };
-  collect([&] {
-    MeshShape const mesh = mesh_shape(settings);
-    mesh.validate();
-    gpt_config(settings).validate(mesh);
-  });
+  collect([&] { require_ranks(mesh_shape(settings), ranks); });
+  collect([&] { gpt_config(settings).validate(mesh_shape(settings)); });
   collect([&] { adamw_options(settings).validate(); });
   collect([&] { trainer_options(settings).rate.validate(); });
   collect([&] {
     loader_options(settings).validate();
     static_cast<void>(loader_options(settings).accumulation(settings.mesh.dp));
   });
+  collect([&] { nccl_options(settings).validate(); });
   collect([&] { static_cast<void>(parse_device(settings.run.device)); });
   if (!problems.empty()) throw InvalidArgument(problems);
 }

@@ -17,7 +17,8 @@ struct OnMeta {
   Mesh mesh{MeshShape{.row = 2}};
   Stream compute{kMeta}, exchange{kMeta, StreamKind::communication};
   Pass pass{mesh, compute, exchange, {1 << 20, 1 << 20}, {.dropout = 0.25}};
-  OnMeta() { pass.begin(meta_batch(mesh, 3, 5), Mode::train, 0); }
+  MetaBatch data = meta_batch(mesh, 3, 5);
+  OnMeta() { pass.begin(data.batch, Mode::train, 0); }
 };
 
 TEST_CASE("kept views come back in reverse order, to the layer that kept them") {
@@ -39,7 +40,7 @@ TEST_CASE("a micro-batch starts with nothing kept and at the same addresses") {
   Nothing a;
   void* const before = m.pass.make_saved({2}).raw();
   m.pass.keep(a, m.pass.make_saved({2}));
-  m.pass.begin(meta_batch(m.mesh, 3, 5), Mode::train, 1);
+  m.pass.begin(m.data.batch, Mode::train, 1);
   CHECK(m.pass.make_saved({2}).raw() == before);
   CHECK_THROWS_AS(m.pass.kept(a), InvalidArgument);
 }
@@ -48,7 +49,7 @@ TEST_CASE("evaluation keeps nothing and drops nothing") {
   OnMeta m;
   Nothing a;
   CHECK(m.pass.dropout() == 0.25);
-  m.pass.begin(meta_batch(m.mesh, 3, 5), Mode::evaluate, 0);
+  m.pass.begin(m.data.batch, Mode::evaluate, 0);
   m.pass.keep(a, m.pass.make_saved({2}));
   CHECK(m.pass.dropout() == 0);
   CHECK_THROWS_AS(m.pass.kept(a), InvalidArgument);
@@ -88,7 +89,7 @@ TEST_CASE("random keys differ by step, site and purpose") {
   CHECK(key == m.pass.random(RandomPurpose::dropout, 1));
   CHECK_FALSE(key == m.pass.random(RandomPurpose::dropout, 2));
   CHECK_FALSE(key == m.pass.random(RandomPurpose::user, 1));
-  m.pass.begin(meta_batch(m.mesh, 3, 5), Mode::train, 1);
+  m.pass.begin(m.data.batch, Mode::train, 1);
   CHECK_FALSE(key == m.pass.random(RandomPurpose::dropout, 1));
 }
 

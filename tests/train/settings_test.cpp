@@ -31,7 +31,7 @@ TEST_CASE("keys reach the options that they name") {
   CHECK(loader_options(s).vocabulary == 300);
   CHECK(evaluation_options(s).order == DataOrder::sequential);
   CHECK(dry_run_options(s).accumulation == 4);
-  CHECK_NOTHROW(validate(s));
+  CHECK_NOTHROW(validate(s, mesh_shape(s).ranks()));
 }
 
 TEST_CASE("all problems that keys have together are reported together") {
@@ -40,9 +40,11 @@ TEST_CASE("all problems that keys have together are reported together") {
   s.train.batch = 13;               // nor micro_batch = 6 this
   s.train.min_lr = 1;               // above lr
   s.run.device = "gpu";
-  CHECK_THROWS_AS(validate(s), InvalidArgument);
-  CHECK_THROWS_WITH(validate(s), test::contains("hidden % heads = 128 % 3") &&
-                                     test::contains("batch % (dp·micro_batch) = 13 % (1·6)") &&
+  s.mesh.dp = 2;                    // and there are 3 ranks
+  CHECK_THROWS_AS(validate(s, 3), InvalidArgument);
+  CHECK_THROWS_WITH(validate(s, 3), test::contains("hidden % heads = 128 % 3") &&
+                                     test::contains("batch % (dp·micro_batch) = 13 % (2·6)") &&
+                                        test::contains("2·1·1 = 2 ≠ 3 ranks") &&
                                      test::contains("train.min_lr") && test::contains("gpu"));
 }
 

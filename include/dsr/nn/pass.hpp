@@ -137,8 +137,13 @@ class Pass {
   std::function<void(Parameter&)> on_gradient_;
 };
 
-/// The shapes of a Batch without memory, for a meta Pass: T padded to a multiple of the mesh's row size.
-Batch meta_batch(Mesh const& mesh, Size sequences, Size sequence_tokens);
+/// A Batch for a meta Pass: shapes without memory, T padded to a multiple of the mesh's row size; only the sequence
+/// starts are real, since what attention does depends on them.
+struct MetaBatch {
+  std::vector<std::int32_t> starts;
+  Batch batch;  ///< views `starts`
+};
+MetaBatch meta_batch(Mesh const& mesh, Size sequences, Size sequence_tokens);
 
 /// Everything a micro-batch of a model does, found by running its layers on meta streams and a meta mesh of the
 /// same shape; touches no data, so the real layers can be measured.

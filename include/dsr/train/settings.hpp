@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "dsr/comm/nccl_options.hpp"
 #include "dsr/comm/runtime.hpp"
 #include "dsr/config/command_line.hpp"
 #include "dsr/config/train_settings.hpp"
@@ -31,11 +32,13 @@ TrainerOptions trainer_options(TrainSettings const& settings);
 LoaderOptions loader_options(TrainSettings const& settings);
 /// The same for validation: in the order of the source.
 LoaderOptions evaluation_options(TrainSettings const& settings);
+/// For apply(), before the Runtime moves to CUDA.
+NcclOptions nccl_options(TrainSettings const& settings);
 DryRunOptions dry_run_options(TrainSettings const& settings);
 
 /// Everything that settings alone can get wrong (sizes, mesh and model, batch, device), before any data is read.
-/// Throws one InvalidArgument with all problems.
-void validate(TrainSettings const& settings);
+/// `ranks`: of the job; for a dry run those of the mesh. Throws one InvalidArgument with all problems.
+void validate(TrainSettings const& settings, int ranks);
 
 /// The training and validation tokens of [data]; collective, throws the same error on every rank.
 struct TrainingData {
