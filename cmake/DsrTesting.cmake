@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# dsr_add_test(<name> SOURCES <file>… [RANKS <n>…] [LABELS <label>…] [TIMEOUT <seconds>] [LIBRARIES <target>…])
+# dsr_add_test(<name> SOURCES <file>… [RANKS <n>…] [GPU] [GPU_RANKS <n>…] [LABELS <label>…] [TIMEOUT <seconds>]
+#              [LIBRARIES <target>…])
 #
 # One test program of Catch2 cases. Without RANKS it runs alone; with RANKS it is launched by mpirun once for each
 # number, as test <name>.np<n>, and its main reduces the result over the ranks. A program that exits with 77 is skipped.
+#
+# GPU        the program needs a GPU: it is built with DSR_CUDA=ON only, and its tests are called <name>.gpu or
+#            <name>.gpu.np<n>
+# GPU_RANKS  a program with RANKS that runs on GPUs too, as <name>.gpu.np<n>: test::runtime() is on CUDA then
+#
+# GPU tests have the label gpu, run one at a time, and are skipped where there is no GPU. Where ranks outnumber GPUs
+# tests/support/gpu_rank.sh lets each rank pass for a host of its own.
 find_package(Catch2 REQUIRED)
 
 add_library(dsr_test_support STATIC ${PROJECT_SOURCE_DIR}/tests/support/main.cpp)
@@ -35,28 +43,61 @@ if(DSR_SANITIZE)
       "LSAN_OPTIONS=suppressions=${suppressions}/lsan.supp:print_suppressions=0"
       "ASAN_OPTIONS=fast_unwind_on_malloc=0:detect_leaks=1"
       "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
-      "TSAN_OPTIONS=suppressions=${suppressions}/tsan.supp")
+      "TSAN_OPTIONS=suppressions=${suppressions}/tsan.supp:history_size=7")
 endif()
 
+# dsr_add_rank_test(<test> <program> <ranks> [<wrapper>]): one launch of a program by mpirun.
+function(dsr_add_rank_test test program ranks)
+  add_test(NAME ${test} COMMAND ${DSR_MPIRUN} -np ${ranks} ${ARGN} $<TARGET_FILE:${program}>)
+  set_tests_properties(${test} PROPERTIES PROCESSORS 2)
+endfunction()
+
 function(dsr_add_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;RANKS;LABELS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "GPU" "TIMEOUT" "SOURCES;RANKS;GPU_RANKS;LABELS;LIBRARIES" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
   math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * ${DSR_TIMEOUT_FACTOR}")
+  if(ARG_GPU)
+    list(APPEND ARG_GPU_RANKS ${ARG_RANKS})
+    set(ARG_RANKS "")
+  endif()
+  if(NOT DSR_CUDA)
+    if(ARG_GPU)
+      return()
+    endif()
+    set(ARG_GPU_RANKS "")
+  endif()
+
   add_executable(${name} ${ARG_SOURCES})
-  if(ARG_RANKS)
+  set(gpu_tests "")
+  if(ARG_RANKS OR ARG_GPU_RANKS)
     target_link_libraries(${name} PRIVATE dsr_test_support_mpi ${ARG_LIBRARIES})
     foreach(ranks ${ARG_RANKS})
-      add_test(NAME ${name}.np${ranks} COMMAND ${DSR_MPIRUN} -np ${ranks} $<TARGET_FILE:${name}>)
+      dsr_add_rank_test(${name}.np${ranks} ${name} ${ranks})
       list(APPEND tests ${name}.np${ranks})
-      set_tests_properties(${name}.np${ranks} PROPERTIES PROCESSORS 2)
+    endforeach()
+    foreach(ranks ${ARG_GPU_RANKS})
+      dsr_add_rank_test(${name}.gpu.np${ranks} ${name} ${ranks} bash ${PROJECT_SOURCE_DIR}/tests/support/gpu_rank.sh)
+      list(APPEND gpu_tests ${name}.gpu.np${ranks})
     endforeach()
   else()
     target_link_libraries(${name} PRIVATE dsr_test_support ${ARG_LIBRARIES})
-    add_test(NAME ${name} COMMAND ${name})
-    set(tests ${name})
+    if(ARG_GPU)
+      add_test(NAME ${name}.gpu COMMAND ${name})
+      list(APPEND gpu_tests ${name}.gpu)
+    else()
+      add_test(NAME ${name} COMMAND ${name})
+      list(APPEND tests ${name})
+    endif()
   endif()
-  set_tests_properties(${tests} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" SKIP_RETURN_CODE 77
-                                           ENVIRONMENT "${DSR_TEST_ENVIRONMENT}")
+  if(tests)
+    set_tests_properties(${tests} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" SKIP_RETURN_CODE 77
+                                             ENVIRONMENT "${DSR_TEST_ENVIRONMENT}")
+  endif()
+  if(gpu_tests)
+    set_tests_properties(${gpu_tests} PROPERTIES
+      TIMEOUT ${ARG_TIMEOUT} LABELS "gpu;${ARG_LABELS}" SKIP_RETURN_CODE 77 RESOURCE_LOCK gpu
+      ENVIRONMENT "${DSR_TEST_ENVIRONMENT};DSR_TEST_DEVICE=cuda")
+  endif()
 endfunction()

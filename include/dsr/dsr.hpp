@@ -4,10 +4,11 @@
 ///
 ///     #include <dsr/dsr.hpp>
 ///
-/// Not here: <dsr/mpi.hpp>, which includes <mpi.h>.
+/// Not here: <dsr/mpi.hpp>, which includes <mpi.h>, and <dsr/cuda.hpp>, which includes CUDA's and NCCL's headers.
 #include "dsr/comm/agree.hpp"
 #include "dsr/comm/collectives.hpp"
 #include "dsr/comm/communicator.hpp"
+#include "dsr/comm/nccl_options.hpp"
 #include "dsr/comm/runtime.hpp"
 #include "dsr/config/command_line.hpp"
 #include "dsr/config/key_table.hpp"

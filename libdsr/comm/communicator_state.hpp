@@ -51,6 +51,8 @@ class CommunicatorState : public std::enable_shared_from_this<CommunicatorState>
   Device device() const { return device_; }
   void set_device(Device device) { device_ = device; }
 
+  /// The group that carries control messages: itself, unless a backend has one beside it.
+  virtual CommunicatorState const& control() const { return *this; }
   /// False if the group only counts.
   virtual bool moves_data() const = 0;
   /// Appends the operation to the stream.

@@ -65,7 +65,8 @@ void Runtime::use(Device device) { state_->use(device); }
 void Runtime::set_place(std::string place) { state_->set_place(std::move(place)); }
 
 Stream Runtime::communication_stream() const {
-  if (state_->thread_level >= MPI_THREAD_MULTIPLE)
+  // On CUDA a queue of the device moves the data, whatever MPI allows.
+  if (device().kind == Device::Kind::cuda || state_->thread_level >= MPI_THREAD_MULTIPLE)
     return Stream{device(), StreamKind::communication};
   if (rank() == 0)
     log().warn("MPI gives no MPI_THREAD_MULTIPLE: communication runs inline and does not overlap");
@@ -93,7 +94,7 @@ Runtime runtime_on(MPI_Comm comm, RuntimeOptions options) {
 }
 
 MPI_Comm native_mpi(Communicator const& group) {
-  auto const* const mpi = dynamic_cast<detail::MpiCommunicator const*>(&group.state());
+  auto const* const mpi = dynamic_cast<detail::MpiCommunicator const*>(&group.state().control());
   if (mpi == nullptr)
     throw InvalidArgument(problem("native_mpi of " + group.name(), "a meta group", "an MPI group"));
   return mpi->comm();

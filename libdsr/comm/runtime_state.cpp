@@ -9,8 +9,11 @@
 #include <thread>
 #include <utility>
 
+#include "dsr/comm/agree.hpp"
+#include "libdsr/comm/gpu_requirements.hpp"
 #include "libdsr/comm/mpi/check.hpp"
 #include "libdsr/comm/mpi/mpi_communicator.hpp"
+#include "libdsr/comm/nccl/nccl_world.hpp"
 
 namespace dsr::detail {
 
@@ -19,8 +22,9 @@ RuntimeState::RuntimeState(MPI_Comm parent, MpiOwner owner, Termination terminat
       owner_(owner),
       exceptions_at_start_(std::uncaught_exceptions()) {
   check_mpi(MPI_Comm_dup(parent, &comm));
-  world =
+  host_world_ =
       Communicator{std::make_shared<MpiCommunicator>(session, session->own(comm), "world", kCpu)};
+  world = host_world_;
   log = console_log(world.rank());
   check_mpi(MPI_Query_thread(&thread_level));
   node = find_node(comm);
@@ -35,6 +39,7 @@ RuntimeState::~RuntimeState() {
   }
   handler_.reset();
   world = {};
+  host_world_ = {};
   session->free_all();
   if (owner_ == MpiOwner::runtime && mpi_is_up()) MPI_Finalize();
 }
@@ -42,6 +47,7 @@ RuntimeState::~RuntimeState() {
 void RuntimeState::configure(RuntimeOptions const& options) {
   options.validate();
   session->set_timeout_s(options.timeout_s);
+  emulate_hosts_ = options.emulate_hosts;
   use(options.device);
   threads = choose_threads(options.threads, node);
   set_threads(threads);
@@ -54,10 +60,28 @@ void RuntimeState::configure(RuntimeOptions const& options) {
 }
 
 void RuntimeState::use(Device asked) {
-  if (asked.kind == Device::Kind::cuda) asked.index = node.rank;
-  require_device(asked);
+  if (asked.kind == Device::Kind::cuda) return use_cuda(asked);
+  world = host_world_;
   device = asked;
   world.state().set_device(device);
+}
+
+void RuntimeState::use_cuda(Device asked) {
+  int const gpus = device_count(Device::Kind::cuda);
+  if (asked.index < gpus) asked.index = choose_gpu(asked.index, node.rank, gpus);
+  // A node without GPUs must not leave the others waiting; one rank alone has nobody to tell.
+  if (world.size() == 1) {
+    require_device(asked);
+  } else {
+    agree(host_world_, [&] { require_device(asked); });
+  }
+  if (emulate_hosts_ == HostEmulation::on) {
+    setenv("NCCL_HOSTID", ("node" + std::to_string(world.rank())).c_str(), 0);
+    setenv("NCCL_SOCKET_IFNAME", "lo", 0);
+  }
+  auto control = std::dynamic_pointer_cast<MpiCommunicator>(host_world_.state().shared_from_this());
+  world = Communicator{make_nccl_world(std::move(control), asked, node.host, log)};
+  device = asked;
 }
 
 void RuntimeState::set_place(std::string place) {

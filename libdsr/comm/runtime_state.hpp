@@ -48,7 +48,11 @@ class RuntimeState {
   int thread_level = MPI_THREAD_SINGLE;
 
  private:
+  void use_cuda(Device asked);
+
   MpiOwner owner_;
+  HostEmulation emulate_hosts_ = HostEmulation::off;
+  Communicator host_world_;  ///< over MPI, whatever `world` is over
   int exceptions_at_start_;
   mutable std::mutex place_mutex_;
   std::string place_;

@@ -88,6 +88,29 @@ void bind_run(KeyTable& table, RunSettings& run) {
       {.help = "cpu, cuda or meta", .check = [](std::string const& text) { parse_device(text); }});
 }
 
+void bind_nccl(KeyTable& table, NcclSettings& nccl) {
+  table.add("nccl.socket_ifname", nccl.socket_ifname,
+            {.help = "network interfaces, such as eth0 or ^lo (NCCL_SOCKET_IFNAME)"});
+  table.add("nccl.buffsize", nccl.buffsize,
+            {.help = "buffer of a channel; 0: NCCL's choice (NCCL_BUFFSIZE)",
+             .unit = "bytes",
+             .min = 0});
+  table.add("nccl.debug", nccl.debug,
+            {.help = "what NCCL prints: version, warn, info or trace (NCCL_DEBUG)"});
+  table.add("nccl.algo", nccl.algo,
+            {.help = "algorithms, such as ring,tree or allreduce:tree;allgather:ring (NCCL_ALGO)"});
+  table.add("nccl.proto", nccl.proto,
+            {.help = "protocols: ll, ll128 and simple, as in nccl.algo (NCCL_PROTO)"});
+  table.add("nccl.min_ctas", nccl.min_ctas,
+            {.help = "least thread blocks of a collective; 0: NCCL's choice (NCCL_MIN_CTAS)",
+             .min = 0,
+             .max = 64});
+  table.add("nccl.max_ctas", nccl.max_ctas,
+            {.help = "most thread blocks of a collective; 0: NCCL's choice (NCCL_MAX_CTAS)",
+             .min = 0,
+             .max = 64});
+}
+
 }  // namespace
 
 void bind(KeyTable& table, TrainSettings& settings) {
@@ -96,6 +119,7 @@ void bind(KeyTable& table, TrainSettings& settings) {
   bind_data(table, settings.data);
   bind_steps(table, settings.train);
   bind_run(table, settings.run);
+  bind_nccl(table, settings.nccl);
 }
 
 }  // namespace dsr

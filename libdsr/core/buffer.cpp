@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "dsr/core/error.hpp"
+#include "libdsr/core/cuda_device.hpp"
 
 namespace dsr {
 namespace {
@@ -19,7 +20,26 @@ constexpr Size kAddressable_bytes = Size{1} << 56;
 /// be added to it.
 constexpr std::uintptr_t kMetaAddress = std::uintptr_t{1} << 62;
 
-void* allocate(Size bytes) {
+void require_bytes(Size bytes) {
+  if (bytes < 0) {
+    throw InvalidArgument(problem("buffer", std::to_string(bytes) + " bytes", ">= 0"));
+  }
+}
+
+void free_on_host(void* memory) noexcept { std::free(memory); }
+
+detail::Allocation allocate(Size bytes, Device device) {
+  switch (device.kind) {
+    case Device::Kind::cpu: return detail::allocate_on_host(bytes);
+    case Device::Kind::cuda: return detail::allocate_on_cuda(bytes, device);
+    case Device::Kind::meta: break;
+  }
+  return {reinterpret_cast<void*>(kMetaAddress), nullptr};
+}
+
+}  // namespace
+
+detail::Allocation detail::allocate_on_host(Size bytes) {
   void* memory = nullptr;
   Size const alignment_bytes = bytes >= kPage_bytes ? kPage_bytes : kAlignment_bytes;
   // Zero bytes are given an address of their own, so that a tensor without elements counts as
@@ -30,33 +50,39 @@ void* allocate(Size bytes) {
     throw OutOfMemory(
         problem("buffer on cpu", std::to_string(bytes) + " bytes cannot be allocated"));
   }
-  return memory;
+  return {memory, free_on_host};
 }
-
-}  // namespace
 
 Buffer::Buffer(Size bytes, Device device) : bytes_(bytes), device_(device) {
-  if (bytes < 0) {
-    throw InvalidArgument(problem("buffer", std::to_string(bytes) + " bytes", ">= 0"));
-  }
-  require_device(device);
-  data_ =
-      device.kind == Device::Kind::meta ? reinterpret_cast<void*>(kMetaAddress) : allocate(bytes);
+  require_bytes(bytes);
+  detail::Allocation const memory = allocate(bytes, device);
+  data_ = memory.data;
+  release_ = memory.release;
 }
 
-Buffer Buffer::pinned(Size bytes) { return Buffer{bytes, kCpu}; }
+Buffer Buffer::pinned(Size bytes) {
+  require_bytes(bytes);
+  detail::Allocation const memory = detail::allocate_pinned(bytes);
+  Buffer buffer;
+  buffer.data_ = memory.data;
+  buffer.release_ = memory.release;
+  buffer.bytes_ = bytes;
+  return buffer;
+}
 
 Buffer::~Buffer() {
-  if (device_.kind == Device::Kind::cpu) std::free(data_);
+  if (release_ != nullptr && data_ != nullptr) release_(data_);
 }
 
 Buffer::Buffer(Buffer&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
+      release_(other.release_),
       bytes_(std::exchange(other.bytes_, 0)),
       device_(other.device_) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   std::swap(data_, other.data_);
+  std::swap(release_, other.release_);
   std::swap(bytes_, other.bytes_);
   std::swap(device_, other.device_);
   return *this;

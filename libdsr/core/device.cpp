@@ -6,6 +6,7 @@
 
 #include "dsr/core/error.hpp"
 #include "dsr/core/text.hpp"
+#include "libdsr/core/cuda_device.hpp"
 
 namespace dsr {
 namespace {
@@ -44,10 +45,12 @@ Device parse_device(std::string_view text) {
   return device;
 }
 
+int device_count(Device::Kind kind) {
+  return kind == Device::Kind::cuda ? detail::cuda_device_count() : 1;
+}
+
 void require_device(Device device) {
-  if (device.kind != Device::Kind::cuda) return;
-  throw CudaError(problem("device", to_string(device) + ", but this build has no CUDA", "cpu, meta",
-                          "device = cpu"));
+  if (device.kind == Device::Kind::cuda) detail::require_cuda(device);
 }
 
 }  // namespace dsr

@@ -1,11 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in for cuda/ in a build without CUDA, where no Stream and no Buffer of CUDA can be made.
+// Compiled instead of libdsr/core/cuda/ in a build without CUDA.
 #include "dsr/core/error.hpp"
-#include "libdsr/core/cuda_memory.hpp"
+#include "libdsr/core/cuda_device.hpp"
 
 namespace dsr::detail {
 
-void cuda_copy(void* /*to*/, void const* /*from*/, Size /*bytes*/, Stream& stream) { require_device(stream.device()); }
-void cuda_zero(void* /*to*/, Size /*bytes*/, Stream& stream) { require_device(stream.device()); }
+int cuda_device_count() { return 0; }
+
+void require_cuda(Device device) {
+  throw CudaError(problem("device", to_string(device) + ", but this build has no CUDA", "cpu, meta",
+                          "device = cpu"));
+}
+
+Allocation allocate_on_cuda(Size, Device device) {
+  require_cuda(device);
+  return {};
+}
+
+Allocation allocate_pinned(Size bytes) { return allocate_on_host(bytes); }
+
+std::unique_ptr<StreamState> make_cuda_stream(Device device, StreamKind) {
+  require_cuda(device);
+  return nullptr;
+}
+
+void cuda_copy(void*, void const*, Size, Stream& stream) { require_cuda(stream.device()); }
+void cuda_zero(void*, Size, Stream& stream) { require_cuda(stream.device()); }
 
 }  // namespace dsr::detail

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "libdsr/core/cuda_device.hpp"
 #include "libdsr/core/stream_state.hpp"
 
 namespace dsr {
@@ -26,6 +27,7 @@ namespace {
 
 std::unique_ptr<detail::StreamState> make_state(Device device, StreamKind kind) {
   require_device(device);
+  if (device.kind == Device::Kind::cuda) return detail::make_cuda_stream(device, kind);
   if (device.kind == Device::Kind::meta) return detail::make_meta_stream(device, kind);
   if (kind == StreamKind::communication) return detail::make_worker_stream(device, kind);
   return detail::make_inline_stream(device, kind);
@@ -40,6 +42,7 @@ void Event::synchronize() const {
 }
 
 Stream::Stream(Device device, StreamKind kind) : state_(make_state(device, kind)) {}
+Stream::Stream(std::unique_ptr<detail::StreamState> state) : state_(std::move(state)) {}
 Stream::~Stream() = default;
 Stream::Stream(Stream&&) noexcept = default;
 Stream& Stream::operator=(Stream&&) noexcept = default;

@@ -48,6 +48,12 @@ class StreamState {
   double waited_s_ = 0;
 };
 
+/// From a Stream to its state and back, for backends.
+struct StreamAccess {
+  static StreamState& state(Stream& stream) { return *stream.state_; }
+  static Stream make(std::unique_ptr<StreamState> state) { return Stream{std::move(state)}; }
+};
+
 std::unique_ptr<StreamState> make_inline_stream(Device device, StreamKind kind);
 std::unique_ptr<StreamState> make_worker_stream(Device device, StreamKind kind);
 std::unique_ptr<StreamState> make_meta_stream(Device device, StreamKind kind);

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "dsr/core/error.hpp"
-#include "libdsr/core/cuda_memory.hpp"
+#include "libdsr/core/cuda_device.hpp"
 
 namespace dsr {
 namespace {

@@ -52,6 +52,14 @@ seed = 42
 [run]
 dir = "out"
 device = "meta"
+[nccl]
+socket_ifname = "eth0"
+buffsize = 1048576
+debug = "warn"
+algo = "ring"
+proto = "simple"
+min_ctas = 2
+max_ctas = 8
 )";
 
 std::string refused(std::string const& setting) {
@@ -73,7 +81,7 @@ TEST_CASE("every key of a training file reaches its member") {
     CHECK_FALSE(key.origin.empty());
     CHECK_FALSE(key.options.help.empty());
   }
-  CHECK(table.keys().size() == 36);
+  CHECK(table.keys().size() == 43);
   CHECK((s.model.layers == 2 && s.model.hidden == 64 && s.model.heads == 8 && s.model.ffn == 100));
   CHECK((s.model.vocab == 257 && s.model.sequence == 32 && s.model.dropout == 0.25));
   CHECK_FALSE((s.model.bias || s.model.tied));
@@ -89,6 +97,9 @@ TEST_CASE("every key of a training file reaches its member") {
   CHECK((s.train.zero == 1 && !s.train.regather && s.train.eval_every == 7));
   CHECK((s.train.eval_batches == 3 && s.train.seed == 42));
   CHECK((s.run.dir == "out" && s.run.device == "meta"));
+  CHECK((s.nccl.socket_ifname == "eth0" && s.nccl.buffsize == 1048576 && s.nccl.debug == "warn"));
+  CHECK((s.nccl.algo == "ring" && s.nccl.proto == "simple"));
+  CHECK((s.nccl.min_ctas == 2 && s.nccl.max_ctas == 8));
 }
 
 TEST_CASE("ranges of training keys") {

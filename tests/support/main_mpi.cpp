@@ -3,6 +3,7 @@
 #define CATCH_CONFIG_RUNNER
 #include "dsr/comm/collectives.hpp"
 #include "support/catch.hpp"
+#include "support/device.hpp"
 #include "support/ranks.hpp"
 
 namespace {
@@ -12,8 +13,10 @@ dsr::Runtime* current = nullptr;
 dsr::Runtime& dsr::test::runtime() { return *current; }
 
 int main(int argc, char** argv) {
-  // A collective that waits longer than this is a deadlock in the test; CTest's own limit would hide which one.
-  dsr::Runtime runtime{argc, argv, {.timeout_s = 60}};
+  if (dsr::test::must_skip()) return dsr::test::kSkipped;
+  // A collective that waits longer than this is a deadlock in the test; CTest's own limit would
+  // hide which one.
+  dsr::Runtime runtime{argc, argv, {.device = dsr::test::device(), .timeout_s = 60}};
   current = &runtime;
   int const failed = Catch::Session().run(argc, argv);
   double const worst = dsr::all_reduce_value(failed, dsr::Reduce::max, runtime.world());

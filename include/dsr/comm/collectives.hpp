@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Collectives: free functions on contiguous tensors. All ranks of the group call the same one in the same order.
+/// Collectives: free functions on contiguous tensors. All ranks of the group call the same one in
+/// the same order.
 ///
-///     all_gather(x, out, mesh[Axis::row], stream);      // x [n, …] → out [n·size, …], in rank order
+///     all_gather(x, out, mesh[Axis::row], stream);  // x [n, …] → out [n·size, …], in rank order
 ///
 /// Stream      enqueued on `stream`; tensors must live until it has run
-/// Numerics    sums are taken in rank order, so all ranks get the same bits, and the same bits every time
+/// Numerics    sums are taken in rank order, so all ranks get the same bits, every time
 /// Throws      InvalidArgument before any communication if shapes, dtypes or devices do not fit;
-///             CommError, when the stream is next waited for, if a peer is lost or silent
+///             CommError, when the stream is next waited for (at once on an inline one), if a peer
+///             is lost or silent; the group is dead then, and says so whenever it is used
 #include <string>
 #include <vector>
 
@@ -22,10 +24,11 @@ enum class Reduce : std::uint8_t { sum, max, min };
 /// out [size·e] = the ranks' x [e] in rank order. x may be this rank's own part of out.
 void all_gather(Tensor x, Tensor out, Communicator& group, Stream& stream);
 
-/// out [e] = this rank's part of the sum of the ranks' x [size·e]. out may be this rank's own part of x.
+/// out [e] = this rank's part of the sum of the ranks' x [size·e]. out may be this rank's own part
+/// of x.
 void reduce_scatter(Tensor x, Tensor out, Communicator& group, Stream& stream);
 
-/// x = the reduction of the ranks' x, in place; f32, f64, i32 or i64.
+/// x = the reduction of the ranks' x, in place.
 void all_reduce(Tensor x, Reduce operation, Communicator& group, Stream& stream);
 
 /// x of `root` to all.
@@ -40,7 +43,8 @@ void receive(Tensor x, int from, Communicator& group, Stream& stream);
 /// Blocks the caller until all ranks of the group are here.
 void wait_for_all(Communicator& group);
 
-/// Host values and text, blocking; for control, not for data.
+/// Host values and text, blocking; for control, not for data: they enter last() but not traffic().
+/// No operation of the group may be pending on a stream.
 double all_reduce_value(double value, Reduce operation, Communicator& group);
 /// The text of `root`, on all ranks.
 std::string broadcast_text(std::string text, int root, Communicator& group);

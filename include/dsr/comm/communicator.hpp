@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Communicator: a group of ranks that move tensors together. A handle; the Mesh owns what it names.
+/// Communicator: a group of ranks that move tensors together. A handle; the Mesh owns what it
+/// names.
 ///
 ///     Communicator& row = mesh[Axis::row];
 ///     all_gather(x, gathered, row, stream);       // collectives.hpp
@@ -19,16 +20,23 @@
 namespace dsr {
 
 enum class Collective : std::uint8_t {
-  all_gather, reduce_scatter, all_reduce, broadcast, all_to_all, send, receive, barrier
+  all_gather,
+  reduce_scatter,
+  all_reduce,
+  broadcast,
+  all_to_all,
+  send,
+  receive,
+  barrier
 };
 inline constexpr int kCollectives = 8;
 std::string_view name_of(Collective operation);
 
-/// What was asked of one operation. `elements` counts, per call: all_gather the rank's own block, reduce_scatter
-/// the block it is left with, the others the whole tensor.
+/// What was asked of one operation. `elements` counts, per call: all_gather the rank's own block,
+/// reduce_scatter the block it is left with, the others the whole tensor.
 struct TrafficCount {
   Size calls = 0, elements = 0;
-  Size sent = 0;        ///< elements that a rank sends in a ring: the sum of ring_elements() over the calls
+  Size sent = 0;        ///< elements sent in a ring: the sum of ring_elements() over the calls
   Size sent_bytes = 0;  ///< the same in bytes
   bool operator==(TrafficCount const&) const = default;
 };
@@ -42,9 +50,9 @@ struct Traffic {
   bool operator==(Traffic const&) const = default;
 };
 
-/// Elements that one rank of n sends when an operation on `elements` (as in TrafficCount) runs as a ring:
-/// gather and scatter (n−1)·e, all_reduce 2(n−1)·ceil(e/n), all_to_all (n−1)·ceil(e/n), broadcast and send e
-/// (0 if n = 1), receive and barrier 0.
+/// Elements that one rank of n sends when an operation on `elements` (as in TrafficCount) runs as a
+/// ring: gather and scatter (n−1)·e, all_reduce 2(n−1)·ceil(e/n), all_to_all (n−1)·ceil(e/n),
+/// broadcast and send e (0 if n = 1), receive and barrier 0.
 Size ring_elements(Collective operation, Size elements, int ranks);
 
 /// One line of the ring that a watchdog can print.
@@ -62,7 +70,8 @@ class CommunicatorState;
 class Communicator {
  public:
   Communicator() = default;
-  explicit Communicator(std::shared_ptr<detail::CommunicatorState> state) : state_(std::move(state)) {}
+  explicit Communicator(std::shared_ptr<detail::CommunicatorState> state)
+      : state_(std::move(state)) {}
   /// A group that computes nothing and counts: `rank` of `size`.
   static Communicator meta(std::string name, int rank, int size);
 
@@ -76,11 +85,13 @@ class Communicator {
   void reset_traffic();
   /// The last collective issued; sequence 0 if none was.
   CollectiveRecord last() const;
-  /// Seconds during which operations of this group were running, and those of them on the calling thread.
+  /// Seconds during which operations of this group were running, and those of them on the calling
+  /// thread. CPU only; on CUDA a trace tells.
   double busy_s() const;
   double inline_s() const;
 
-  /// Splits off the ranks that pass the same colour, ordered by `key`; every rank of the group must call it.
+  /// Splits off the ranks that pass the same colour, ordered by `key`; every rank of the group must
+  /// call it.
   Communicator split(int colour, int key, std::string name) const;
 
   detail::CommunicatorState& state() const { return *state_; }

@@ -57,12 +57,20 @@ struct RunSettings {
   std::string device = "cpu";
 };
 
+/// NCCL's own settings; empty and 0 leave them to NCCL or to the environment.
+struct NcclSettings {
+  std::string socket_ifname, debug, algo, proto;
+  Size buffsize = 0;
+  int min_ctas = 0, max_ctas = 0;
+};
+
 struct TrainSettings {
   ModelSettings model;
   MeshSettings mesh;
   DataSettings data;
   StepSettings train;
   RunSettings run;
+  NcclSettings nccl;
 };
 
 /// Adds all keys, with ranges and help. `settings` must outlive the table.

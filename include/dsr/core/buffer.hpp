@@ -17,9 +17,11 @@ class Buffer {
  public:
   Buffer() = default;
   /// Uninitialised memory; data() is not null even for 0 bytes. Throws OutOfMemory with the size
-  /// asked for, CudaError in a build without CUDA, InvalidArgument if bytes < 0.
+  /// asked for (on CUDA also free and total), CudaError as require_device does, InvalidArgument if
+  /// bytes < 0.
   Buffer(Size bytes, Device device);
-  /// Host memory that CUDA copies from and to at full speed; plain memory in a build without CUDA. Its device is kCpu.
+  /// Host memory that a GPU copies to and from without the caller's waiting; ordinary memory where
+  /// there is no GPU. Throws as the constructor.
   static Buffer pinned(Size bytes);
   ~Buffer();
   Buffer(Buffer&& other) noexcept;
@@ -33,6 +35,7 @@ class Buffer {
 
  private:
   void* data_ = nullptr;
+  void (*release_)(void*) noexcept = nullptr;
   Size bytes_ = 0;
   Device device_ = kCpu;
 };

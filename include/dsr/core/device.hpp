@@ -25,7 +25,12 @@ std::string to_string(Device device);
 /// device.
 Device parse_device(std::string_view text);
 
-/// Throws CudaError if this build cannot use the device (CUDA asked for in a build without it).
+/// Devices of a kind that this process can use; 0 for cuda in a build without it or on a machine
+/// without a GPU.
+int device_count(Device::Kind kind);
+
+/// Throws CudaError if the device cannot be used: CUDA in a build without it, no GPU, a number that
+/// no GPU has, a GPU that this build has no kernels for.
 void require_device(Device device);
 
 }  // namespace dsr

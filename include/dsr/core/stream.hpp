@@ -9,7 +9,7 @@
 ///
 /// On `meta` work is dropped and counted. An exception that work throws on a worker is rethrown by
 /// the next call that waits for it (wait on an inline stream, synchronize), and the stream runs
-/// nothing more.
+/// nothing more. On CUDA a Stream is a queue on the device; <dsr/cuda.hpp> has the raw handles.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,10 +21,12 @@ namespace dsr {
 namespace detail {
 class EventState;
 class StreamState;
+struct StreamAccess;
 }  // namespace detail
 
 /// compute: what ops run on. communication: what collectives run on, beside compute.
 /// inline_communication: for MPI without MPI_THREAD_MULTIPLE; runs at once on the calling thread.
+/// On CUDA both kinds of communication are queues of the highest priority.
 enum class StreamKind : std::uint8_t { compute, communication, inline_communication };
 
 /// What a stream was asked to do, by operation; exact on every device.
@@ -61,11 +63,14 @@ class Stream {
   Device device() const;
   StreamKind kind() const;
 
-  /// Appends host work (CPU; dropped on meta). What it captures must live until it has run.
+  /// Appends host work; dropped on meta. What it captures must live until it has run. On CUDA it
+  /// runs on a thread of the driver's, must not call CUDA, and if it throws, later host work is
+  /// skipped while kernels go on; throws InvalidArgument while the stream is captured in a graph.
   void run(std::function<void()> work);
   /// An Event after all work issued so far.
   Event record();
-  /// Work issued after this waits for the event; the caller waits only if the stream runs inline.
+  /// Work issued after this waits for the event; the caller waits only if the stream runs inline,
+  /// or if a CUDA stream waits for an event of the CPU.
   void wait(Event const& event);
   /// Blocks until all work has run; rethrows what it threw.
   void synchronize();
@@ -79,6 +84,8 @@ class Stream {
   double waited_s() const;
 
  private:
+  friend struct detail::StreamAccess;
+  explicit Stream(std::unique_ptr<detail::StreamState> state);
   std::unique_ptr<detail::StreamState> state_;
 };
 

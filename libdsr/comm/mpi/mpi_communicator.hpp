@@ -44,6 +44,7 @@ class MpiCommunicator final : public CommunicatorState {
   MpiCommunicator(std::shared_ptr<Session> session, MPI_Comm comm, std::string name, Device device);
 
   MPI_Comm comm() const { return comm_; }
+  Session& session() const { return *session_; }
   bool moves_data() const override { return true; }
   void enqueue(CollectiveCall const& call, Stream& stream) override;
   void run_on_host(CollectiveCall const& call) override;

@@ -2,6 +2,7 @@
 #include "libdsr/comm/mpi/session.hpp"
 
 #include <exception>
+#include <utility>
 
 #include "libdsr/comm/mpi/check.hpp"
 
@@ -36,7 +37,22 @@ MPI_Comm Session::own(MPI_Comm comm) {
   return comm;
 }
 
+void Session::at_end(std::function<void()> work) {
+  std::lock_guard const lock(mutex_);
+  at_end_.push_back(std::move(work));
+}
+
 void Session::free_all() {
+  for (;;) {
+    std::function<void()> work;
+    {
+      std::lock_guard const lock(mutex_);
+      if (at_end_.empty()) break;
+      work = std::move(at_end_.back());
+      at_end_.pop_back();
+    }
+    work();
+  }
   std::lock_guard const lock(mutex_);
   for (MPI_Comm& comm : owned_) MPI_Comm_free(&comm);
   owned_.clear();

@@ -6,6 +6,7 @@
 /// must not communicate.
 #include <mpi.h>
 
+#include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -30,6 +31,9 @@ class Session {
   void set_timeout_s(double timeout_s);
   /// Makes errors of `comm` return, and takes it over.
   MPI_Comm own(MPI_Comm comm);
+  /// Something to do before the comms are freed: what a backend beside MPI must end while all ranks live.
+  void at_end(std::function<void()> work);
+  /// Does what at_end() was given, the last first, then frees the comms.
   void free_all();
 
   void note(std::string const& group, CollectiveRecord const& record);
@@ -40,6 +44,7 @@ class Session {
   mutable std::mutex mutex_;
   double timeout_s_;
   std::vector<MPI_Comm> owned_;
+  std::vector<std::function<void()>> at_end_;
   std::string last_group_;
   CollectiveRecord last_;
 };
