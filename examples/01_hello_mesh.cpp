@@ -19,7 +19,10 @@ dsr::MeshShape shape_from(int argc, char** argv, int ranks) {
 
 std::string join(std::vector<int> const& numbers) {
   std::string text;
-  for (int number : numbers) text += (text.empty() ? "" : ",") + std::to_string(number);
+  for (int number : numbers) {
+    if (!text.empty()) text += ',';
+    text += std::to_string(number);
+  }
   return text;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// What collectives must give, computed on each rank from all ranks' inputs. Inputs are a function of (rank, index), so
-/// no rank has to be asked for what it had.
+/// What collectives must give, computed on each rank from all ranks' inputs. Inputs are a function
+/// of (rank, index), so no rank has to be asked for what it had.
 #include <algorithm>
 #include <cstring>
 #include <type_traits>

@@ -112,13 +112,15 @@ TEST_CASE("devices") {
   // Control is about host values, whatever the device.
   CHECK(all_reduce_value(3, Reduce::sum, runtime.world()) == 3);
   Device const cuda{Device::Kind::cuda, 0};
-  bool usable = true;
-  try {
-    require_device(cuda);
-  } catch (CudaError const&) {
-    usable = false;
+  if (device_count(Device::Kind::cuda) > 0) {
+    runtime.use(cuda);
+    CHECK(runtime.world().device() == cuda);
+    CHECK(runtime.communication_stream().device() == cuda);
+    CHECK(all_reduce_value(3, Reduce::sum, runtime.world()) == 3);
+    runtime.use(kCpu);
+    CHECK(runtime.world().device() == kCpu);
+    return;
   }
-  if (usable) return;
   CHECK_THROWS_AS(runtime.use(cuda), CudaError);
   CHECK(runtime.device() == kMeta);
   CHECK_THROWS_AS(runtime_on(MPI_COMM_SELF, {.device = cuda}), CudaError);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Which device a test program runs on: CTest sets DSR_TEST_DEVICE=cuda for the tests named <name>.gpu….
+/// Which device a test program runs on: CTest sets DSR_TEST_DEVICE=cuda for the tests named
+/// <name>.gpu….
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
