@@ -70,6 +70,9 @@ function(dsr_add_test name)
   endif()
 
   add_executable(${name} ${ARG_SOURCES})
+  if(ARG_GPU)
+    target_link_libraries(${name} PRIVATE CUDA::cudart NCCL::NCCL)  # for the headers of <dsr/cuda.hpp>
+  endif()
   set(gpu_tests "")
   if(ARG_RANKS OR ARG_GPU_RANKS)
     target_link_libraries(${name} PRIVATE dsr_test_support_mpi ${ARG_LIBRARIES})

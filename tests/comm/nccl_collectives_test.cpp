@@ -64,8 +64,10 @@ Expected reduction(Size i, int ranks, Reduce operation) {
     if (operation == Reduce::max) expected.value = std::max(expected.value, each);
     if (operation == Reduce::min) expected.value = std::min(expected.value, each);
   }
-  if (operation == Reduce::sum && std::is_floating_point_v<T>)
-    expected.tolerance = ranks * magnitude * static_cast<double>(std::numeric_limits<T>::epsilon());
+  if constexpr (std::is_floating_point_v<T>) {
+    double const rounding = ranks * magnitude * double{std::numeric_limits<T>::epsilon()};
+    if (operation == Reduce::sum) expected.tolerance = rounding;
+  }
   return expected;
 }
 

@@ -16,15 +16,18 @@ namespace dsr {
 
 /// Empty text and 0: NCCL's own choice, or what the environment says.
 struct NcclOptions {
-  std::string socket_ifname;  ///< NCCL_SOCKET_IFNAME: interfaces, "eth0,eth1"; "=eth0" exactly,
-                              ///< "^lo" all but
-  Size buffsize = 0;          ///< NCCL_BUFFSIZE: bytes of a channel's buffer
-  std::string debug;          ///< NCCL_DEBUG: version, warn, info or trace
-  std::string
-      algo;  ///< NCCL_ALGO: "ring,tree", "^tree" or, by collective, "allreduce:tree;allgather:ring"
-  std::string proto;  ///< NCCL_PROTO: ll, ll128 and simple, written as in algo
-  int min_ctas = 0;   ///< NCCL_MIN_CTAS: thread blocks that a collective takes at least
-  int max_ctas = 0;   ///< NCCL_MAX_CTAS: and at most
+  /// NCCL_SOCKET_IFNAME: interfaces, "eth0,eth1"; "=eth0" exactly, "^lo" all but.
+  std::string socket_ifname = {};
+  /// NCCL_BUFFSIZE: bytes of a channel's buffer.
+  Size buffsize = 0;
+  /// NCCL_DEBUG: version, warn, info or trace.
+  std::string debug = {};
+  /// NCCL_ALGO: "ring,tree", "^tree" or, by collective, "allreduce:tree;allgather:ring".
+  std::string algo = {};
+  /// NCCL_PROTO: ll, ll128 and simple, written as in algo.
+  std::string proto = {};
+  /// NCCL_MIN_CTAS and NCCL_MAX_CTAS: thread blocks of a collective.
+  int min_ctas = 0, max_ctas = 0;
   /// Throws one InvalidArgument with all problems.
   void validate() const;
 };

@@ -3,13 +3,12 @@
 /// The NCCL backend: collectives on CUDA tensors over one NCCL communicator, beside the MPI group
 /// of the same ranks, which carries control messages and splits.
 ///
-/// Numerics  sums in NCCL's order: the same bits on all ranks, and every time for one algorithm and
-/// one protocol Errors    communicators do not block: a call that is still in progress is waited
-/// out before the next, and whoever
-///           waits for a stream looks here for what went wrong meanwhile (see Watcher)
+/// Numerics  sums in NCCL's order: the same bits on all ranks, and every time for one choice of
+///           algorithm and protocol
+/// Errors    communicators do not block: a call that is still in progress is waited out before the
+///           next, and whoever waits for a stream looks here for what went wrong (see Watcher)
 /// Split     NCCL's resources are not shared with the parent: groups of different axes run at the
-/// same time on streams
-///           of their own, and one that is aborted must not take the others along
+///           same time on streams of their own, and one that is aborted must not take others along
 #include <nccl.h>
 
 #include <memory>

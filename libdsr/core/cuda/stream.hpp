@@ -3,8 +3,7 @@
 /// Streams and events on CUDA, and those who watch them: a queue that waits for a lost peer never
 /// ends, so whoever waits for it asks from time to time whether it still can.
 ///
-///     watch(stream, communicator);        // from now on a wait for `stream` may throw what
-///     communicator->look() throws
+///     watch(stream, communicator);   // a wait for `stream` may now throw what its look() throws
 #include <cuda_runtime_api.h>
 
 #include <memory>
