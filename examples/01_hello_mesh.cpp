@@ -3,17 +3,17 @@
 ///
 ///     mpirun -np 4 --bind-to none build/release/examples/01_hello_mesh 2 2 1        # dp row col
 #include <cstdlib>
+#include <dsr/dsr.hpp>
 #include <iostream>
 #include <string>
-
-#include <dsr/dsr.hpp>
 
 namespace {
 
 /// dp, row and col from the command line; without them all ranks are data parallel.
 dsr::MeshShape shape_from(int argc, char** argv, int ranks) {
   if (argc == 1) return {.dp = ranks};
-  if (argc != 4) throw dsr::UsageError(dsr::problem("01_hello_mesh", "not three numbers", "dp row col"));
+  if (argc != 4)
+    throw dsr::UsageError(dsr::problem("01_hello_mesh", "not three numbers", "dp row col"));
   return {.dp = std::atoi(argv[1]), .row = std::atoi(argv[2]), .col = std::atoi(argv[3])};
 }
 
@@ -33,8 +33,8 @@ int main(int argc, char** argv) {
   dsr::Mesh const mesh{runtime, shape_from(argc, argv, runtime.size())};
 
   std::string const line = runtime.host() + "  rank " + std::to_string(runtime.rank()) + "  " +
-                           dsr::to_string(mesh.place()) + "  cores " + join(runtime.cores()) + "  threads " +
-                           std::to_string(runtime.threads());
+                           dsr::to_string(mesh.place()) + "  cores " + join(runtime.cores()) +
+                           "  threads " + std::to_string(runtime.threads());
   auto const lines = dsr::gather_texts(line, runtime.world());
 
   // Each axis is a Communicator: here every row adds up its ranks' numbers.

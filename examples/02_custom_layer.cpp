@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A layer of your own inside dsr's Gpt: an FFN with squared ReLU (So et al. 2021, arXiv:2109.08668) instead of GELU.
-/// It runs on any mesh, since its matrices are Linear2D and the rest is elementwise.
+/// A layer of your own inside dsr's Gpt: an FFN with squared ReLU (So et al. 2021,
+/// arXiv:2109.08668) instead of GELU. It runs on any mesh, since its matrices are Linear2D and the
+/// rest is elementwise.
 ///
 ///     mpirun -np 4 --bind-to none build/release/examples/02_custom_layer README.md
 #include <algorithm>
+#include <dsr/dsr.hpp>
 #include <iostream>
 #include <memory>
 #include <string>
-
-#include <dsr/dsr.hpp>
 
 namespace {
 
@@ -68,20 +68,24 @@ dsr::MeshShape shape_for(int ranks) {
 
 int main(int argc, char** argv) {
   dsr::Runtime runtime{argc, argv};
-  if (argc != 2) throw dsr::UsageError(dsr::problem("02_custom_layer", "no text file", "02_custom_layer FILE"));
+  if (argc != 2)
+    throw dsr::UsageError(dsr::problem("02_custom_layer", "no text file", "02_custom_layer FILE"));
   dsr::Tokens tokens;
   dsr::agree(runtime.world(), [&] { tokens = dsr::open_tokens(argv[1], dsr::TokenFormat::text); });
 
   dsr::Mesh const mesh{runtime, shape_for(runtime.size())};
   dsr::GptConfig const config{.layers = 2, .hidden = 64, .heads = 4, .sequence = 32};
   dsr::Gpt model{config, mesh, [&](int /*number*/, dsr::Mesh const& m) {
-    return std::make_unique<SquaredReluFfn>(config.hidden, config.inner(), m);
-  }};
+                   return std::make_unique<SquaredReluFfn>(config.hidden, config.inner(), m);
+                 }};
   dsr::Parameters parameters{model, mesh};
   dsr::AdamW optimizer{parameters, {.weight_decay = 0.1, .clip = 1.0}};
-  dsr::Loader loader{tokens, mesh,
-                     {.batch = 4 * mesh.size(dsr::Axis::dp), .micro_batch = 4, .sequence = config.sequence}};
-  dsr::Trainer trainer{runtime, mesh, model, optimizer, loader, {.rate = {.lr = 3e-3, .warmup = 10}}};
+  dsr::Loader loader{
+      tokens,
+      mesh,
+      {.batch = 4 * mesh.size(dsr::Axis::dp), .micro_batch = 4, .sequence = config.sequence}};
+  dsr::Trainer trainer{runtime,   mesh,   model,
+                       optimizer, loader, {.rate = {.lr = 3e-3, .warmup = 10}}};
   dsr::report_to(trainer, runtime, 100, nullptr);
   trainer.run_to(100);
 }

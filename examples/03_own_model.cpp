@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A model that uses no layer of dsr: process groups, flat parameters, gradient accumulation and the optimizer around
-/// arithmetic of your own. Here: y = tanh(x·A)·b, fitted to a known function by data parallelism.
+/// A model that uses no layer of dsr: process groups, flat parameters, gradient accumulation and
+/// the optimizer around arithmetic of your own. Here: y = tanh(x·A)·b, fitted to a known function
+/// by data parallelism.
 ///
 ///     mpirun -np 4 --bind-to none build/release/examples/03_own_model
 #include <cmath>
 #include <cstdint>
+#include <dsr/dsr.hpp>
 #include <iostream>
 #include <vector>
-
-#include <dsr/dsr.hpp>
 
 namespace {
 
 constexpr dsr::Size kInputs = 3, kHidden = 16;
-constexpr dsr::Size kBatch = 64;         // samples in an optimizer step, over the whole job
-constexpr dsr::Size kAccumulation = 2;   // micro-batches in a step
+constexpr dsr::Size kBatch = 64;        // samples in an optimizer step, over the whole job
+constexpr dsr::Size kAccumulation = 2;  // micro-batches in a step
 
 /// Two parameters, the same on every rank; their gradients are partial over dp.
 class OwnModel : public dsr::Visitable {
  public:
   explicit OwnModel(dsr::Mesh const& mesh)
-      : a_(dsr::Shard{{kInputs, kHidden}, {}, mesh.shape()},
-           {.init = dsr::normal_init(0.5), .partial_over = dsr::Axis::dp, .decay = dsr::Decay::yes}),
-        b_(dsr::Shard{{kHidden}, {}, mesh.shape()}, {.init = dsr::normal_init(0.3), .partial_over = dsr::Axis::dp}) {}
+      : a_(dsr::Shard{{kInputs, kHidden}, {}, mesh.shape()}, {.init = dsr::normal_init(0.5),
+                                                              .partial_over = dsr::Axis::dp,
+                                                              .decay = dsr::Decay::yes}),
+        b_(dsr::Shard{{kHidden}, {}, mesh.shape()},
+           {.init = dsr::normal_init(0.3), .partial_over = dsr::Axis::dp}) {}
 
   void visit(dsr::Visitor& visitor) override {
     visitor.parameter("a", a_);
@@ -78,8 +80,9 @@ int main(int argc, char** argv) {
   dsr::GradientReducer reducer{parameters, compute, exchange, optimizer.options().zero};
   dsr::Size const micro_batch = kBatch / (kAccumulation * runtime.size());
   if (micro_batch * kAccumulation * runtime.size() != kBatch) {
-    throw dsr::InvalidArgument(dsr::problem("03_own_model", std::to_string(runtime.size()) + " ranks",
-                                            "a number that divides " + std::to_string(kBatch / kAccumulation)));
+    throw dsr::InvalidArgument(
+        dsr::problem("03_own_model", std::to_string(runtime.size()) + " ranks",
+                     "a number that divides " + std::to_string(kBatch / kAccumulation)));
   }
 
   for (dsr::Size step = 0; step < 400; ++step) {
@@ -87,7 +90,8 @@ int main(int argc, char** argv) {
     double error = 0;
     for (dsr::Size micro = 0; micro < kAccumulation; ++micro) {
       // Which samples are ours: the same set in every step for any number of ranks.
-      dsr::Size const first = step * kBatch + (micro * runtime.size() + runtime.rank()) * micro_batch;
+      dsr::Size const first =
+          step * kBatch + (micro * runtime.size() + runtime.rank()) * micro_batch;
       for (dsr::Size i = 0; i < micro_batch; ++i) {
         float x[kInputs];
         float const target = sample(static_cast<std::uint32_t>(first + i), x);
@@ -98,6 +102,7 @@ int main(int argc, char** argv) {
     reducer.finish();  // sums gradients over dp
     optimizer.step(kBatch, 1e-2, compute, exchange);
     error = dsr::all_reduce_value(error, dsr::Reduce::sum, mesh[dsr::Axis::dp]) / kBatch;
-    if (runtime.rank() == 0 && step % 50 == 0) std::cout << "step " << step << "  error " << error << '\n';
+    if (runtime.rank() == 0 && step % 50 == 0)
+      std::cout << "step " << step << "  error " << error << '\n';
   }
 }

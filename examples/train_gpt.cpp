@@ -4,10 +4,10 @@
 ///     mpirun -np 4 --bind-to none build/release/examples/train_gpt --config examples/tiny.toml
 ///         --set mesh.dp=2 --set mesh.row=2 --sample 200
 ///
-/// --help lists every key; --dry-run shows what a step needs and moves, for any mesh, without mpirun.
-#include <iostream>
-
+/// --help lists every key; --dry-run shows what a step needs and moves, for any mesh, without
+/// mpirun.
 #include <dsr/dsr.hpp>
+#include <iostream>
 
 int main(int argc, char** argv) {
   dsr::Runtime runtime{argc, argv};
@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
   dsr::KeyTable table;
   dsr::bind(table, settings);  // add keys of your own to the table
   if (line.help || line.version) {
-    if (first && line.help) std::cout << dsr::usage_text("train_gpt") << '\n' << dsr::help_text(table);
+    if (first && line.help)
+      std::cout << dsr::usage_text("train_gpt") << '\n' << dsr::help_text(table);
     if (first && line.version) std::cout << "dsr " << dsr::version() << '\n';
     return 0;
   }
@@ -38,13 +39,14 @@ int main(int argc, char** argv) {
   auto const metrics = dsr::open_metrics(settings, runtime);
 
   dsr::Gpt model{dsr::gpt_config(settings), mesh};
-  dsr::Parameters parameters{model, mesh, {.seed = static_cast<std::uint64_t>(settings.train.seed)}};
+  dsr::Parameters parameters{
+      model, mesh, {.seed = static_cast<std::uint64_t>(settings.train.seed)}};
   dsr::AdamW optimizer{parameters, dsr::adamw_options(settings)};
   dsr::Loader loader{data.train, mesh, dsr::loader_options(settings)};
   dsr::Trainer trainer{runtime, mesh, model, optimizer, loader, dsr::trainer_options(settings)};
   if (first) {
-    std::cout << "mesh " << dsr::to_string(mesh.shape()) << ", " << parameters.global_elements() << " parameters, "
-              << data.train->size() << " training tokens\n";
+    std::cout << "mesh " << dsr::to_string(mesh.shape()) << ", " << parameters.global_elements()
+              << " parameters, " << data.train->size() << " training tokens\n";
   }
 
   dsr::report_to(trainer, runtime, settings.train.steps, metrics.get());
@@ -57,8 +59,9 @@ int main(int argc, char** argv) {
   trainer.run_to(settings.train.steps);
 
   if (line.sample > 0) {
-    auto const tokens = dsr::sample(model, trainer.pass(), dsr::encode_bytes("\n"),
-                                    {.tokens = line.sample, .seed = static_cast<std::uint64_t>(settings.train.seed)});
+    auto const tokens = dsr::sample(
+        model, trainer.pass(), dsr::encode_bytes("\n"),
+        {.tokens = line.sample, .seed = static_cast<std::uint64_t>(settings.train.seed)});
     if (first) std::cout << "sample:\n" << dsr::decode_bytes(tokens) << '\n';
   }
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Times optimizer steps of a small GPT on the CPU and prints one JSON object: step_ms (a list) and tokens of a step.
-/// run.py runs it in turn with twin.py, which does the same in PyTorch.
+/// Times optimizer steps of a small GPT on the CPU and prints one JSON object: step_ms (a list) and
+/// tokens of a step. run.py runs it in turn with twin.py, which does the same in PyTorch.
 ///
 ///     OMP_NUM_THREADS=2 build/release/benchmarks/cpu_train/cpu_train [steps] [warm-up steps]
 #include <cstdint>
 #include <cstdlib>
+#include <dsr/dsr.hpp>
 #include <iostream>
 #include <vector>
-
-#include <dsr/dsr.hpp>
 
 namespace {
 
@@ -28,14 +27,19 @@ dsr::Tokens random_tokens(dsr::Size count, dsr::Size vocabulary) {
 
 int main(int argc, char** argv) {
   dsr::Runtime runtime{argc, argv};
-  dsr::Size const steps = argc > 1 ? std::atoi(argv[1]) : 100, warm_up = argc > 2 ? std::atoi(argv[2]) : 10;
+  dsr::Size const steps = argc > 1 ? std::atoi(argv[1]) : 100,
+                  warm_up = argc > 2 ? std::atoi(argv[2]) : 10;
   dsr::Mesh const mesh{runtime, {.dp = runtime.size()}};
-  dsr::GptConfig const config{.layers = 4, .hidden = 128, .heads = 4, .vocabulary = 256, .sequence = 64};
+  dsr::GptConfig const config{
+      .layers = 4, .hidden = 128, .heads = 4, .vocabulary = 256, .sequence = 64};
   dsr::Gpt model{config, mesh};
   dsr::Parameters parameters{model, mesh};
   dsr::AdamW optimizer{parameters, {.weight_decay = 0.1, .clip = 1.0}};
-  dsr::Loader loader{random_tokens(200'000, config.vocabulary), mesh,
-                     {.batch = kSequences, .micro_batch = kSequences / runtime.size(), .sequence = config.sequence}};
+  dsr::Loader loader{random_tokens(200'000, config.vocabulary),
+                     mesh,
+                     {.batch = kSequences,
+                      .micro_batch = kSequences / runtime.size(),
+                      .sequence = config.sequence}};
   dsr::Trainer trainer{runtime, mesh, model, optimizer, loader, {.rate = {.lr = 1e-3}}};
 
   dsr::StepMetrics last;
@@ -46,8 +50,9 @@ int main(int argc, char** argv) {
     times.push_back(last.step_ms);
   }
   if (runtime.rank() != 0) return 0;
-  std::cout << R"({"program": "cpu_train", "threads": )" << runtime.threads() << R"(, "ranks": )" << runtime.size()
-            << R"(, "tokens": )" << last.tokens << R"(, "loss": )" << last.loss << R"(, "step_ms": [)";
+  std::cout << R"({"program": "cpu_train", "threads": )" << runtime.threads() << R"(, "ranks": )"
+            << runtime.size() << R"(, "tokens": )" << last.tokens << R"(, "loss": )" << last.loss
+            << R"(, "step_ms": [)";
   for (std::size_t i = 0; i < times.size(); ++i) std::cout << (i == 0 ? "" : ", ") << times[i];
   std::cout << "]}\n";
 }

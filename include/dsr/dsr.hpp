@@ -4,7 +4,8 @@
 ///
 ///     #include <dsr/dsr.hpp>
 ///
-/// Not here: <dsr/mpi.hpp>, which includes <mpi.h>, and <dsr/cuda.hpp>, which includes CUDA's and NCCL's headers.
+/// Not here: <dsr/mpi.hpp>, which includes <mpi.h>, and <dsr/cuda.hpp>, which includes CUDA's and
+/// NCCL's headers.
 #include "dsr/comm/agree.hpp"
 #include "dsr/comm/collectives.hpp"
 #include "dsr/comm/communicator.hpp"

@@ -2,7 +2,8 @@
 #pragma once
 /// Philox 4×32 with 10 rounds, plain C++ for host and device: the same bits on both.
 ///
-/// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.3 and table 2.
+/// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.3 and
+/// table 2.
 #include <cstdint>
 
 #ifdef __CUDACC__
@@ -18,7 +19,8 @@ struct PhiloxBlock {
 };
 
 /// One block of 128 random bits for (key, counter).
-DSR_HOST_DEVICE inline PhiloxBlock philox(std::uint32_t key0, std::uint32_t key1, PhiloxBlock counter) {
+DSR_HOST_DEVICE inline PhiloxBlock philox(std::uint32_t key0, std::uint32_t key1,
+                                          PhiloxBlock counter) {
   constexpr std::uint32_t kMultiply0 = 0xD2511F53U, kMultiply1 = 0xCD9E8D57U;
   constexpr std::uint32_t kWeyl0 = 0x9E3779B9U, kWeyl1 = 0xBB67AE85U;
   for (int round = 0; round < 10; ++round) {

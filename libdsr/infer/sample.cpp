@@ -11,11 +11,13 @@ namespace dsr {
 
 namespace {
 
-/// The last `sequence` tokens as a batch of one sequence, padded to a multiple of the mesh's row size.
+/// The last `sequence` tokens as a batch of one sequence, padded to a multiple of the mesh's row
+/// size.
 class Window {
  public:
   Window(Mesh const& mesh, Size sequence)
-      : padded_(round_up(sequence, mesh.size(Axis::row))), memory_(static_cast<std::size_t>(4 * padded_ + 2)) {}
+      : padded_(round_up(sequence, mesh.size(Axis::row))),
+        memory_(static_cast<std::size_t>(4 * padded_ + 2)) {}
 
   /// Returns the number of tokens in the window.
   Size fill(std::vector<std::int32_t> const& tokens, Size sequence) {
@@ -23,13 +25,16 @@ class Window {
     std::ranges::fill(memory_, 0);
     std::fill_n(memory_.begin(), 2 * padded_, -1);  // tokens and targets
     std::copy(tokens.end() - count, tokens.end(), memory_.begin());
-    for (Size i = 0; i < count; ++i) memory_[static_cast<std::size_t>(2 * padded_ + i)] = static_cast<std::int32_t>(i);
+    for (Size i = 0; i < count; ++i)
+      memory_[static_cast<std::size_t>(2 * padded_ + i)] = static_cast<std::int32_t>(i);
     memory_.back() = static_cast<std::int32_t>(count);
     return count;
   }
 
   Batch batch() {
-    auto const view = [&](Size begin, Size n) { return Tensor{memory_.data() + begin, {n}, DType::i32, kCpu}; };
+    auto const view = [&](Size begin, Size n) {
+      return Tensor{memory_.data() + begin, {n}, DType::i32, kCpu};
+    };
     return {.tokens = view(0, padded_),
             .targets = view(padded_, padded_),
             .positions = view(2 * padded_, padded_),
@@ -50,7 +55,8 @@ std::int32_t draw(std::vector<T> const& logits, double temperature, double unifo
   if (temperature == 0) return static_cast<std::int32_t>(top - logits.begin());
   std::vector<double> cumulative;
   double sum = 0;
-  for (T logit : logits) cumulative.push_back(sum += std::exp((static_cast<double>(logit) - *top) / temperature));
+  for (T logit : logits)
+    cumulative.push_back(sum += std::exp((static_cast<double>(logit) - *top) / temperature));
   auto const found = std::ranges::upper_bound(cumulative, uniform_number * sum);
   return static_cast<std::int32_t>(std::min(found - cumulative.begin(), std::ssize(logits) - 1));
 }
@@ -77,23 +83,27 @@ std::vector<std::int32_t> continue_prompt(Gpt& model, Pass& pass, std::vector<st
 }  // namespace
 
 void SampleOptions::validate() const {
-  if (tokens < 1) throw InvalidArgument(problem("sample", std::to_string(tokens) + " tokens", "at least 1"));
+  if (tokens < 1)
+    throw InvalidArgument(problem("sample", std::to_string(tokens) + " tokens", "at least 1"));
   if (!(temperature >= 0)) {
-    throw InvalidArgument(problem("sample", "temperature " + std::to_string(temperature), "at least 0"));
+    throw InvalidArgument(
+        problem("sample", "temperature " + std::to_string(temperature), "at least 0"));
   }
 }
 
 std::vector<std::int32_t> sample(Gpt& model, Pass& pass, std::vector<std::int32_t> prompt,
                                  SampleOptions const& options) {
   options.validate();
-  if (prompt.empty()) throw InvalidArgument(problem("sample", "an empty prompt", "at least one token"));
+  if (prompt.empty())
+    throw InvalidArgument(problem("sample", "an empty prompt", "at least one token"));
   for (std::int32_t token : prompt) {
     if (token < 0 || token >= model.config().vocabulary) {
       throw InvalidArgument(problem("sample", "token " + std::to_string(token) + " in the prompt",
                                     "0 to " + std::to_string(model.config().vocabulary - 1)));
     }
   }
-  if (pass.dtype() == DType::f64) return continue_prompt<double>(model, pass, std::move(prompt), options);
+  if (pass.dtype() == DType::f64)
+    return continue_prompt<double>(model, pass, std::move(prompt), options);
   return continue_prompt<float>(model, pass, std::move(prompt), options);
 }
 

@@ -18,15 +18,23 @@ GptConfig checked(GptConfig const& config, Mesh const& mesh) {
 }
 
 BlockOptions block_options(GptConfig const& config, int number, FfnFactory const& make_ffn) {
-  // Each layer adds two branches to the residual stream: scaling them keeps its variance from growing with depth.
+  // Each layer adds two branches to the residual stream: scaling them keeps its variance from
+  // growing with depth.
   double const output_stddev = kStddev / std::sqrt(2.0 * static_cast<double>(config.layers));
   bool const biased = config.bias == ModelBias::yes;
   Bias const bias = biased ? Bias::by_layer : Bias::none;
   return {.number = number,
           .norm = {.bias = biased ? NormBias::yes : NormBias::no},
-          .attention = {.hidden = config.hidden, .heads = config.heads, .groups = config.groups_or_heads(),
-                        .bias = bias, .stddev = kStddev, .output_stddev = output_stddev},
-          .ffn = {.hidden = config.hidden, .inner = config.inner(), .bias = bias, .stddev = kStddev,
+          .attention = {.hidden = config.hidden,
+                        .heads = config.heads,
+                        .groups = config.groups_or_heads(),
+                        .bias = bias,
+                        .stddev = kStddev,
+                        .output_stddev = output_stddev},
+          .ffn = {.hidden = config.hidden,
+                  .inner = config.inner(),
+                  .bias = bias,
+                  .stddev = kStddev,
                   .output_stddev = output_stddev},
           .make_ffn = make_ffn};
 }
@@ -41,7 +49,8 @@ Gpt::Gpt(GptConfig config, Mesh const& mesh, FfnFactory make_ffn)
                   .stddev = kStddev,
                   .token_uses = config.head == HeadWeight::tied ? 2 : 1},
                  mesh),
-      norm_(config.hidden, mesh, {.bias = config.bias == ModelBias::yes ? NormBias::yes : NormBias::no}),
+      norm_(config.hidden, mesh,
+            {.bias = config.bias == ModelBias::yes ? NormBias::yes : NormBias::no}),
       head_({.vocabulary = config.vocabulary, .hidden = config.hidden, .stddev = kStddev}, mesh,
             config.head == HeadWeight::tied ? &embedding_.tokens() : nullptr) {
   for (int i = 0; i < config.layers; ++i) {
@@ -51,14 +60,16 @@ Gpt::Gpt(GptConfig config, Mesh const& mesh, FfnFactory make_ffn)
 
 void Gpt::visit(Visitor& visitor) {
   visitor.child("embedding", embedding_);
-  for (std::size_t i = 0; i < blocks_.size(); ++i) visitor.child("blocks/" + std::to_string(i), *blocks_[i]);
+  for (std::size_t i = 0; i < blocks_.size(); ++i)
+    visitor.child("blocks/" + std::to_string(i), *blocks_[i]);
   visitor.child("norm", norm_);
   visitor.child("head", head_);
 }
 
 Tensor Gpt::hidden_states(Pass& pass) {
   Mesh const& mesh = pass.mesh();
-  Size const tokens = pass.tokens() / mesh.size(Axis::row), features = config_.hidden / mesh.size(Axis::col);
+  Size const tokens = pass.tokens() / mesh.size(Axis::row),
+             features = config_.hidden / mesh.size(Axis::col);
   Tensor x = pass.make_saved({1, tokens, features});
   embedding_.forward(pass, {}, x[0]);
   for (auto const& block : blocks_) {
@@ -71,7 +82,9 @@ Tensor Gpt::hidden_states(Pass& pass) {
   return normed;
 }
 
-void Gpt::forward(Pass& pass, Tensor /*x*/, Tensor /*y*/) { head_.forward(pass, hidden_states(pass), {}); }
+void Gpt::forward(Pass& pass, Tensor /*x*/, Tensor /*y*/) {
+  head_.forward(pass, hidden_states(pass), {});
+}
 
 void Gpt::backward(Pass& pass, Tensor /*dy*/, Tensor /*dx*/) {
   Scratch frame = pass.scratch();
@@ -88,6 +101,8 @@ void Gpt::backward(Pass& pass, Tensor /*dy*/, Tensor /*dx*/) {
   embedding_.backward(pass, gradient, {});
 }
 
-void Gpt::logits(Pass& pass, Size row, Tensor out) { head_.logits(pass, hidden_states(pass), row, out); }
+void Gpt::logits(Pass& pass, Size row, Tensor out) {
+  head_.logits(pass, hidden_states(pass), row, out);
+}
 
 }  // namespace dsr

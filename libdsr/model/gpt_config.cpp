@@ -20,19 +20,22 @@ struct Divisibility {
 std::vector<Divisibility> requirements(GptConfig const& config, MeshShape const& mesh) {
   auto const equation = [](char const* what, Size size, char const* parts_name, Size parts) {
     Size const remainder = size % parts;
-    return Divisibility{std::string(what) + " % " + parts_name + " = " + std::to_string(size) + " % " +
-                            std::to_string(parts) + " = " + std::to_string(remainder), remainder};
+    return Divisibility{std::string(what) + " % " + parts_name + " = " + std::to_string(size) +
+                            " % " + std::to_string(parts) + " = " + std::to_string(remainder),
+                        remainder};
   };
   Size const both = mesh.size(kModelAxes);
   // Key-value groups are what the mesh deals out; where each head has its own they are the heads.
-  char const* const units = config.groups_or_heads() == config.heads ? "model.heads" : "model.groups";
+  char const* const units =
+      config.groups_or_heads() == config.heads ? "model.heads" : "model.groups";
   return {equation(units, config.groups_or_heads(), "(row·col)", both),
           equation("model.ffn", config.inner(), "(row·col)", both),
           equation("model.hidden", config.hidden, "col", mesh.col)};
 }
 
 bool fits(GptConfig const& config, MeshShape const& mesh) {
-  return std::ranges::all_of(requirements(config, mesh), [](auto const& r) { return r.remainder == 0; });
+  return std::ranges::all_of(requirements(config, mesh),
+                             [](auto const& r) { return r.remainder == 0; });
 }
 
 /// Meshes of the same number of ranks that fit, the most similar first.
@@ -45,7 +48,8 @@ std::string nearest_shapes(GptConfig const& config, MeshShape const& mesh) {
       if (ranks % (row * col) != 0) continue;
       MeshShape const shape{.dp = ranks / (row * col), .row = row, .col = col};
       if (!fits(config, shape)) continue;
-      found.emplace_back(distance(row, mesh.row) + distance(col, mesh.col) + distance(shape.dp, mesh.dp), shape);
+      found.emplace_back(
+          distance(row, mesh.row) + distance(col, mesh.col) + distance(shape.dp, mesh.dp), shape);
     }
   }
   std::ranges::stable_sort(found, {}, [](auto const& entry) { return entry.first; });
@@ -60,7 +64,9 @@ std::string nearest_shapes(GptConfig const& config, MeshShape const& mesh) {
 
 void GptConfig::validate() const {
   std::string problems;
-  auto const add = [&](std::string const& text) { problems += (problems.empty() ? "" : "\n") + text; };
+  auto const add = [&](std::string const& text) {
+    problems += (problems.empty() ? "" : "\n") + text;
+  };
   auto const at_least_one = [&](char const* key, Size value) {
     if (value < 1) add(problem(key, std::to_string(value), "at least 1"));
   };
@@ -71,10 +77,12 @@ void GptConfig::validate() const {
   at_least_one("model.ffn", inner());
   at_least_one("model.vocab", vocabulary);
   at_least_one("model.sequence", sequence);
-  auto const divides = [&](char const* key, char const* equation, Size a, Size b, char const* name) {
+  auto const divides = [&](char const* key, char const* equation, Size a, Size b,
+                           char const* name) {
     if (a < 1 || b < 1 || a % b == 0) return;
-    add(problem(key, std::string(equation) + " = " + std::to_string(a) + " % " + std::to_string(b) + " = " +
-                         std::to_string(a % b),
+    add(problem(key,
+                std::string(equation) + " = " + std::to_string(a) + " % " + std::to_string(b) +
+                    " = " + std::to_string(a % b),
                 "0", std::string(name) + " = " + std::to_string(round_up(a, b))));
   };
   divides("model.heads", "hidden % heads", hidden, heads, "hidden");
@@ -86,10 +94,12 @@ void GptConfig::validate(MeshShape const& mesh) const {
   validate();
   std::string problems;
   for (Divisibility const& requirement : requirements(*this, mesh)) {
-    if (requirement.remainder != 0) problems += (problems.empty() ? "" : ", ") + requirement.equation;
+    if (requirement.remainder != 0)
+      problems += (problems.empty() ? "" : ", ") + requirement.equation;
   }
   if (!problems.empty()) {
-    throw InvalidArgument(problem("mesh " + to_string(mesh), problems, "0", nearest_shapes(*this, mesh)));
+    throw InvalidArgument(
+        problem("mesh " + to_string(mesh), problems, "0", nearest_shapes(*this, mesh)));
   }
 }
 

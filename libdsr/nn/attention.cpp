@@ -11,8 +11,9 @@ namespace {
 AttentionOptions checked(AttentionOptions const& options) {
   auto const require = [](char const* equation, Size a, Size b) {
     if (b > 0 && a % b == 0) return;
-    throw InvalidArgument(problem("attention", std::string(equation) + " = " + std::to_string(a) + " % " +
-                                                   std::to_string(b), "0"));
+    throw InvalidArgument(problem(
+        "attention", std::string(equation) + " = " + std::to_string(a) + " % " + std::to_string(b),
+        "0"));
   };
   require("hidden % heads", options.hidden, options.heads);
   require("heads % groups", options.heads, options.groups_or_heads());
@@ -27,7 +28,8 @@ Attention::Attention(AttentionOptions options, Mesh const& mesh)
       heads_per_group_(options_.heads / options_.groups_or_heads()),
       head_size_(options_.hidden / options_.heads),
       qkv_(Direction::to_inner,
-           {options_.groups_or_heads() * (heads_per_group_ + 2) * head_size_, options_.hidden}, mesh,
+           {options_.groups_or_heads() * (heads_per_group_ + 2) * head_size_, options_.hidden},
+           mesh,
            {.stddev = options_.stddev,
             .bias = options_.bias,
             .units = {options_.groups_or_heads(), heads_per_group_ + 2, head_size_}}),
@@ -57,7 +59,8 @@ void Attention::backward(Pass& pass, Tensor dy, Tensor dx) {
   output_.backward(pass, dy, dcontext);
   Tensor const log_sum = pass.kept(*this), context = pass.kept(*this), qkv = pass.kept(*this);
   Tensor const dqkv = frame.take(qkv.shape(), pass.dtype());
-  attention_backward(qkv, pass.batch().sequence_starts, context, log_sum, dcontext, dqkv, pass.stream());
+  attention_backward(qkv, pass.batch().sequence_starts, context, log_sum, dcontext, dqkv,
+                     pass.stream());
   qkv_.backward(pass, dqkv.reshape({tokens, qkv.elements() / tokens}), dx);
 }
 

@@ -22,7 +22,8 @@ Block::Block(BlockOptions options, Mesh const& mesh)
       norm1_(options.attention.hidden, mesh, options.norm),
       norm2_(options.attention.hidden, mesh, options.norm),
       attention_(options.attention, mesh),
-      ffn_(options.make_ffn ? options.make_ffn(options.number, mesh) : std::make_unique<Ffn>(options.ffn, mesh)) {}
+      ffn_(options.make_ffn ? options.make_ffn(options.number, mesh)
+                            : std::make_unique<Ffn>(options.ffn, mesh)) {}
 
 void Block::visit(Visitor& visitor) {
   visitor.child("norm1", norm1_);

@@ -23,11 +23,13 @@ Size first_row(Parameter const& parameter, Mesh const& mesh) {
 
 Embedding2D::Embedding2D(Embedding2DOptions options, Mesh const& mesh)
     : options_(options),
-      tokens_(table(options.vocabulary, options.hidden, mesh),
-              {.init = normal_init(options.stddev), .decay = Decay::yes, .uses = options.token_uses}),
+      tokens_(
+          table(options.vocabulary, options.hidden, mesh),
+          {.init = normal_init(options.stddev), .decay = Decay::yes, .uses = options.token_uses}),
       positions_(table(options.positions, options.hidden, mesh),
                  {.init = normal_init(options.stddev), .decay = Decay::yes}) {
-  // The tables are cut by rows; the features of what leaves this layer are cut too: Shard throws if they cannot be.
+  // The tables are cut by rows; the features of what leaves this layer are cut too: Shard throws if
+  // they cannot be.
   static_cast<void>(Shard{{options.hidden}, {{0, Axis::col}}, mesh.shape()});
 }
 
@@ -44,15 +46,18 @@ void Embedding2D::forward(Pass& pass, Tensor /*x*/, Tensor y) {
   auto const take = [&](Shape const& shape) { return frame.take(shape, pass.dtype()); };
 
   Tensor const half = rows == 1 ? y : take({tokens, features});
-  Tensor const partial = parts == 1 ? half.reshape({1, tokens, features}) : take({parts, tokens, features});
+  Tensor const partial =
+      parts == 1 ? half.reshape({1, tokens, features}) : take({parts, tokens, features});
   fill(partial, 0, pass.stream());
   embedding(pass.batch().tokens, tokens_.value(), first_row(tokens_, mesh), partial, pass.stream());
-  embedding(pass.batch().positions, positions_.value(), first_row(positions_, mesh), partial, pass.stream());
+  embedding(pass.batch().positions, positions_.value(), first_row(positions_, mesh), partial,
+            pass.stream());
   // Features first, then tokens: the larger exchange goes over col, which is on the faster links.
   detail::issue_scatter(pass, partial.reshape({parts * tokens, features}), half, Axis::col);
   detail::issue_scatter(pass, half, y, Axis::row);
   pass.compute_after_exchange();
-  if (pass.dropout() > 0) dropout(y, detail::residual_mask(pass, kDropoutSite, features), y, pass.stream());
+  if (pass.dropout() > 0)
+    dropout(y, detail::residual_mask(pass, kDropoutSite, features), y, pass.stream());
 }
 
 void Embedding2D::backward(Pass& pass, Tensor dy, Tensor /*dx*/) {
@@ -69,10 +74,11 @@ void Embedding2D::backward(Pass& pass, Tensor dy, Tensor /*dx*/) {
   detail::Gathered const whole = detail::gather(pass, half.tensor, Axis::col, take);
   pass.compute_after_exchange();
   Tensor const blocks = whole.tensor.reshape({parts, pass.tokens(), features});
-  embedding_backward(pass.batch().tokens, first_row(tokens_, mesh), blocks, tokens_.gradient(), pass.stream());
-  pass.gradient_added(tokens_);
-  embedding_backward(pass.batch().positions, first_row(positions_, mesh), blocks, positions_.gradient(),
+  embedding_backward(pass.batch().tokens, first_row(tokens_, mesh), blocks, tokens_.gradient(),
                      pass.stream());
+  pass.gradient_added(tokens_);
+  embedding_backward(pass.batch().positions, first_row(positions_, mesh), blocks,
+                     positions_.gradient(), pass.stream());
   pass.gradient_added(positions_);
 }
 

@@ -9,7 +9,8 @@ Ffn::Ffn(FfnOptions options, Mesh const& mesh)
     : options_(options),
       local_inner_(options.inner / mesh.size(kModelAxes)),
       up_(Direction::to_inner, {options.inner, options.hidden}, mesh,
-          {.stddev = options.stddev, .bias = options.bias == Bias::none ? Bias::none : Bias::by_caller}),
+          {.stddev = options.stddev,
+           .bias = options.bias == Bias::none ? Bias::none : Bias::by_caller}),
       down_(Direction::to_residual, {options.hidden, options.inner}, mesh,
             {.stddev = options.output_stddev, .bias = options.bias}) {}
 

@@ -14,10 +14,12 @@ using detail::gather;
 using detail::Gathered;
 using detail::ranks;
 
-void require_divides(std::string const& what, Size size, std::string const& parts_name, Size parts) {
+void require_divides(std::string const& what, Size size, std::string const& parts_name,
+                     Size parts) {
   if (size % parts == 0) return;
-  throw InvalidArgument(problem("linear2d", what + " % " + parts_name + " = " + std::to_string(size) + " % " +
-                                                std::to_string(parts) + " = " + std::to_string(size % parts),
+  throw InvalidArgument(problem("linear2d",
+                                what + " % " + parts_name + " = " + std::to_string(size) + " % " +
+                                    std::to_string(parts) + " = " + std::to_string(size % parts),
                                 "0", std::to_string(round_up(size, parts))));
 }
 
@@ -25,34 +27,41 @@ Shape stored_outputs(Shape const& features, Linear2DOptions const& options) {
   return options.units.rank() == 0 ? Shape{features[0]} : options.units;
 }
 
-/// W as stored: output features in their units, then input features; outputs cut over one axis, inputs over the other.
-Shard weight_shard(Direction direction, Shape const& features, Mesh const& mesh, Linear2DOptions const& options) {
+/// W as stored: output features in their units, then input features; outputs cut over one axis,
+/// inputs over the other.
+Shard weight_shard(Direction direction, Shape const& features, Mesh const& mesh,
+                   Linear2DOptions const& options) {
   bool const inward = direction == Direction::to_inner;
   Shape const outputs = stored_outputs(features, options);
   std::vector<Size> sizes(outputs.begin(), outputs.end());
   sizes.push_back(features[1]);
   int const last = static_cast<int>(sizes.size()) - 1;
-  std::vector<Cut> cuts{{0, inward ? Axis::row : Axis::col}, {last, inward ? Axis::col : Axis::row}};
+  std::vector<Cut> cuts{{0, inward ? Axis::row : Axis::col},
+                        {last, inward ? Axis::col : Axis::row}};
   return Shard{Shape{std::span<Size const>{sizes}}, std::move(cuts), mesh.shape()};
 }
 
-Shard bias_shard(Direction direction, Shape const& features, Mesh const& mesh, Linear2DOptions const& options) {
+Shard bias_shard(Direction direction, Shape const& features, Mesh const& mesh,
+                 Linear2DOptions const& options) {
   AxisSet const cut = direction == Direction::to_inner ? kModelAxes : AxisSet{Axis::col};
   return Shard{stored_outputs(features, options), {{0, cut}}, mesh.shape()};
 }
 
-void validate(Direction direction, Shape const& features, Mesh const& mesh, Linear2DOptions const& options) {
+void validate(Direction direction, Shape const& features, Mesh const& mesh,
+              Linear2DOptions const& options) {
   bool const inward = direction == Direction::to_inner;
   Shape const outputs = stored_outputs(features, options);
   if (outputs.elements() != features[0]) {
-    throw InvalidArgument(problem("linear2d", "units " + to_string(outputs) + " of " +
-                                                  std::to_string(features[0]) + " output features",
-                                  "a product equal to the output features"));
+    throw InvalidArgument(problem(
+        "linear2d",
+        "units " + to_string(outputs) + " of " + std::to_string(features[0]) + " output features",
+        "a product equal to the output features"));
   }
   Size const both = mesh.size(kModelAxes);
-  require_divides(inward ? "output units" : "input features", inward ? outputs[0] : features[1], "(row·col)", both);
-  require_divides(inward ? "input features" : "output features", inward ? features[1] : outputs[0], "col",
-                  mesh.size(Axis::col));
+  require_divides(inward ? "output units" : "input features", inward ? outputs[0] : features[1],
+                  "(row·col)", both);
+  require_divides(inward ? "input features" : "output features", inward ? features[1] : outputs[0],
+                  "col", mesh.size(Axis::col));
 }
 
 Tensor as_matrix(Tensor stored) {
@@ -70,18 +79,23 @@ Tensor columns(Tensor matrix, Size part, Size parts) {
 Linear2D::Linear2D(Direction direction, Shape features, Mesh const& mesh, Linear2DOptions options)
     : direction_(direction),
       options_(std::move(options)),
-      weight_((validate(direction, features, mesh, options_),
-               weight_shard(direction, features, mesh, options_)),
-              {.init = normal_init(options_.stddev), .partial_over = Axis::dp, .decay = Decay::yes}) {
+      weight_(
+          (validate(direction, features, mesh, options_),
+           weight_shard(direction, features, mesh, options_)),
+          {.init = normal_init(options_.stddev), .partial_over = Axis::dp, .decay = Decay::yes}) {
   if (options_.bias == Bias::none) return;
-  // A bias of the residual layout is added to T/R tokens by every row: its gradient is partial there.
-  AxisSet const partial = direction == Direction::to_inner ? AxisSet{Axis::dp} : Axis::dp | Axis::row;
-  bias_.emplace(bias_shard(direction, features, mesh, options_),
-                ParameterTraits{.init = constant_init(0), .partial_over = partial, .decay = Decay::no});
+  // A bias of the residual layout is added to T/R tokens by every row: its gradient is partial
+  // there.
+  AxisSet const partial =
+      direction == Direction::to_inner ? AxisSet{Axis::dp} : Axis::dp | Axis::row;
+  bias_.emplace(
+      bias_shard(direction, features, mesh, options_),
+      ParameterTraits{.init = constant_init(0), .partial_over = partial, .decay = Decay::no});
 }
 
 Parameter& Linear2D::bias() {
-  if (!bias_) throw InvalidArgument(problem("linear2d", "no bias", "Bias::by_layer or Bias::by_caller"));
+  if (!bias_)
+    throw InvalidArgument(problem("linear2d", "no bias", "Bias::by_layer or Bias::by_caller"));
   return *bias_;
 }
 
@@ -91,16 +105,20 @@ void Linear2D::visit(Visitor& visitor) {
 }
 
 void Linear2D::forward(Pass& pass, Tensor x, Tensor y) {
-  if (direction_ == Direction::to_inner) forward_to_inner(pass, x, y);
-  else forward_to_residual(pass, x, y);
+  if (direction_ == Direction::to_inner)
+    forward_to_inner(pass, x, y);
+  else
+    forward_to_residual(pass, x, y);
   if (options_.bias == Bias::by_layer) {
     add_bias(y, bias_->value().reshape({y.size(-1)}), pass.stream());
   }
 }
 
 void Linear2D::backward(Pass& pass, Tensor dy, Tensor dx) {
-  if (direction_ == Direction::to_inner) backward_to_inner(pass, dy, dx);
-  else backward_to_residual(pass, dy, dx);
+  if (direction_ == Direction::to_inner)
+    backward_to_inner(pass, dy, dx);
+  else
+    backward_to_residual(pass, dy, dx);
   pass.gradient_added(weight_);
   if (options_.bias == Bias::by_layer) {
     add_bias_gradient(dy, bias_->gradient().reshape({dy.size(-1)}), pass.stream());
@@ -118,12 +136,13 @@ void Linear2D::forward_to_inner(Pass& pass, Tensor x, Tensor y) {
   });
   pass.keep(*this, again ? x : x_all.tensor);
 
-  // Feature blocks of y for each rank of col, one after the other: the scatter takes them as they lie.
+  // Feature blocks of y for each rank of col, one after the other: the scatter takes them as they
+  // lie.
   Shape const blocks{parts, y.size(0), y.size(1)};
   Tensor const partial = parts == 1 ? y.reshape(blocks) : frame.take(blocks, pass.dtype());
   pass.stream().wait(x_all.ready);
-  matmul(x_all.tensor, w.reshape({parts, w.size(0) / parts, w.size(1)}), partial, {.b = Transpose::yes},
-         pass.stream());
+  matmul(x_all.tensor, w.reshape({parts, w.size(0) / parts, w.size(1)}), partial,
+         {.b = Transpose::yes}, pass.stream());
   detail::issue_scatter(pass, partial.reshape({parts * y.size(0), y.size(1)}), y, Axis::col);
   pass.compute_after_exchange();
 }
@@ -150,7 +169,8 @@ void Linear2D::backward_to_inner(Pass& pass, Tensor dy, Tensor dx) {
 
   // The weight's half runs beside the scatter of dx.
   pass.stream().wait(x_all.ready);
-  matmul(dy_blocks, x_all.tensor, dw.reshape(block_shape), {.a = Transpose::yes, .beta = 1}, pass.stream());
+  matmul(dy_blocks, x_all.tensor, dw.reshape(block_shape), {.a = Transpose::yes, .beta = 1},
+         pass.stream());
   pass.compute_after_exchange();
 }
 
@@ -169,8 +189,8 @@ void Linear2D::forward_to_residual(Pass& pass, Tensor x, Tensor y) {
   Tensor const partial = ranks(pass, Axis::row) == 1 ? y : frame.take(partial_shape, pass.dtype());
   pass.stream().wait(x_all.ready);
   for (Size part = 0; part < parts; ++part) {
-    matmul(blocks[part], columns(w, part, parts), partial, {.b = Transpose::yes, .beta = part == 0 ? 0.0 : 1.0},
-           pass.stream());
+    matmul(blocks[part], columns(w, part, parts), partial,
+           {.b = Transpose::yes, .beta = part == 0 ? 0.0 : 1.0}, pass.stream());
   }
   detail::issue_scatter(pass, partial, y, Axis::row);
   pass.compute_after_exchange();
@@ -198,7 +218,8 @@ void Linear2D::backward_to_residual(Pass& pass, Tensor dy, Tensor dx) {
 
   pass.stream().wait(x_all.ready);
   for (Size part = 0; part < parts; ++part) {
-    matmul(dy_all.tensor, x_blocks[part], columns(dw, part, parts), {.a = Transpose::yes, .beta = 1}, pass.stream());
+    matmul(dy_all.tensor, x_blocks[part], columns(dw, part, parts),
+           {.a = Transpose::yes, .beta = 1}, pass.stream());
   }
   pass.compute_after_exchange();
 }

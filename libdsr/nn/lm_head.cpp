@@ -36,7 +36,8 @@ void reduce(Pass& pass, Tensor x, Reduce operation) {
 
 }  // namespace
 
-LmHead::LmHead(LmHeadOptions options, Mesh const& mesh, Parameter* tied) : options_(options), tied_(tied) {
+LmHead::LmHead(LmHeadOptions options, Mesh const& mesh, Parameter* tied)
+    : options_(options), tied_(tied) {
   if (tied != nullptr) return;
   own_ = std::make_unique<Parameter>(
       Shard{{options.vocabulary, options.hidden}, {{0, kModelAxes, Remainder::pad}}, mesh.shape()},
@@ -52,7 +53,8 @@ Size LmHead::first_column(Mesh const& mesh) const {
 }
 
 Size LmHead::valid_columns(Mesh const& mesh) const {
-  return std::clamp(options_.vocabulary - first_column(mesh), Size{0}, weight().shard().local_shape()[0]);
+  return std::clamp(options_.vocabulary - first_column(mesh), Size{0},
+                    weight().shard().local_shape()[0]);
 }
 
 Tensor LmHead::gathered(Pass& pass, Scratch& frame, Tensor x) {
@@ -104,22 +106,25 @@ void LmHead::run_chunk(Pass& pass, Tensor x, Size begin, Size end, Tensor dx) {
   for (Size part = 0; part < x.size(0); ++part) {
     Tensor const x_part = x[part].slice(0, begin, end), dx_part = dx[part].slice(0, begin, end);
     matmul(logits, columns(w, part, x.size(0)), dx_part, {}, pass.stream());
-    matmul(logits, x_part, columns(weight().gradient(), part, x.size(0)), {.a = Transpose::yes, .beta = 1},
-           pass.stream());
+    matmul(logits, x_part, columns(weight().gradient(), part, x.size(0)),
+           {.a = Transpose::yes, .beta = 1}, pass.stream());
   }
 }
 
-void LmHead::backward(Pass& pass, Tensor /*dy*/, Tensor dx) { copy(pass.kept(*this), dx, pass.stream()); }
+void LmHead::backward(Pass& pass, Tensor /*dy*/, Tensor dx) {
+  copy(pass.kept(*this), dx, pass.stream());
+}
 
 void LmHead::logits(Pass& pass, Tensor x, Size row, Tensor out) {
   if (row < 0 || row >= pass.tokens() || out.elements() != options_.vocabulary) {
-    throw InvalidArgument(problem("lm_head", "row " + std::to_string(row) + " and an output of " +
-                                                 to_string(out.shape()),
-                                  "a row below " + std::to_string(pass.tokens()) + " and [" +
-                                      std::to_string(options_.vocabulary) + "]"));
+    throw InvalidArgument(problem(
+        "lm_head", "row " + std::to_string(row) + " and an output of " + to_string(out.shape()),
+        "a row below " + std::to_string(pass.tokens()) + " and [" +
+            std::to_string(options_.vocabulary) + "]"));
   }
   Scratch frame = pass.scratch();
-  Size const columns_here = weight().shard().local_shape()[0], ranks = detail::ranks(pass, kModelAxes);
+  Size const columns_here = weight().shard().local_shape()[0],
+             ranks = detail::ranks(pass, kModelAxes);
   Tensor const local = frame.take({1, columns_here}, pass.dtype());
   project(pass, gathered(pass, frame, x), row, row + 1, weight().value(), local);
   Tensor const all = frame.take({ranks * columns_here}, pass.dtype());

@@ -8,7 +8,9 @@ namespace dsr {
 
 namespace {
 
-Shard features(Size hidden, Mesh const& mesh) { return Shard{{hidden}, {{0, Axis::col}}, mesh.shape()}; }
+Shard features(Size hidden, Mesh const& mesh) {
+  return Shard{{hidden}, {{0, Axis::col}}, mesh.shape()};
+}
 
 /// Every row holds the same gamma and sees its own tokens only.
 ParameterTraits traits(double value) {
@@ -43,10 +45,11 @@ void AddNorm::forward(Pass& pass, Tensor sum, Tensor branch, Tensor y) {
     Tensor const moments = frame.take({rows, 2}, pass.statistics_dtype());
     residual_moments(sum, branch, moments, pass.stream());
     detail::Gathered const gathered = detail::gather(
-        pass, moments, Axis::col, [&](Shape const& shape) { return frame.take(shape, pass.statistics_dtype()); });
+        pass, moments, Axis::col,
+        [&](Shape const& shape) { return frame.take(shape, pass.statistics_dtype()); });
     pass.compute_after_exchange();
-    merge_moments(gathered.tensor.reshape({parts, rows, 2}), branch.size(1), options_.eps, statistics,
-                  pass.stream());
+    merge_moments(gathered.tensor.reshape({parts, rows, 2}), branch.size(1), options_.eps,
+                  statistics, pass.stream());
     normalize(branch, statistics, gamma, beta, y, pass.stream());
   }
   pass.keep(*this, branch);
@@ -60,7 +63,8 @@ void AddNorm::backward(Pass& pass, Tensor dy, Tensor dresidual, Tensor dx) {
   Tensor const statistics = pass.kept(*this), x = pass.kept(*this);
   Tensor const sums = frame.take({x.size(0), 2}, pass.statistics_dtype());
   Tensor const dbeta = beta_ ? beta_->gradient() : Tensor{};
-  norm_backward_sums(dy, x, statistics, gamma_.value(), sums, gamma_.gradient(), dbeta, pass.stream());
+  norm_backward_sums(dy, x, statistics, gamma_.value(), sums, gamma_.gradient(), dbeta,
+                     pass.stream());
   if (detail::ranks(pass, Axis::col) > 1) {
     pass.exchange_after_compute();
     all_reduce(sums, Reduce::sum, pass.mesh()[Axis::col], pass.exchange());

@@ -8,7 +8,8 @@
 
 namespace dsr {
 
-Pass::Pass(Mesh const& mesh, Stream& compute, Stream& exchange, ArenaSizes sizes, PassOptions options)
+Pass::Pass(Mesh const& mesh, Stream& compute, Stream& exchange, ArenaSizes sizes,
+           PassOptions options)
     : mesh_(&mesh),
       compute_(&compute),
       exchange_(&exchange),
@@ -18,8 +19,9 @@ Pass::Pass(Mesh const& mesh, Stream& compute, Stream& exchange, ArenaSizes sizes
       loss_arena_(kAlignment_bytes, compute.device()),
       loss_(loss_arena_.take({1}, DType::f64)) {
   if (mesh.device() != compute.device()) {
-    throw InvalidArgument(problem("pass", "a compute stream on " + to_string(compute.device()) +
-                                              " and a mesh on " + to_string(mesh.device()),
+    throw InvalidArgument(problem("pass",
+                                  "a compute stream on " + to_string(compute.device()) +
+                                      " and a mesh on " + to_string(mesh.device()),
                                   "one device"));
   }
 }
@@ -32,10 +34,13 @@ void Pass::begin(Batch const& batch, Mode mode, Size step) {
   saved_.release(0);
 }
 
-/// Two stagings take turns, so that the host may prepare the next batch while one is still on its way.
+/// Two stagings take turns, so that the host may prepare the next batch while one is still on its
+/// way.
 Batch Pass::on_device(Batch const& batch) {
-  Tensor Batch::*const parts[] = {&Batch::tokens, &Batch::targets, &Batch::positions, &Batch::ordinals};
-  Size const each = round_up(batch.tokens.bytes(), kAlignment_bytes), all = each * std::ssize(parts);
+  Tensor Batch::*const parts[] = {&Batch::tokens, &Batch::targets, &Batch::positions,
+                                  &Batch::ordinals};
+  Size const each = round_up(batch.tokens.bytes(), kAlignment_bytes),
+             all = each * std::ssize(parts);
   Staging& staging = staging_[next_staging_];
   next_staging_ = (next_staging_ + 1) % staging_.size();
   staging.sent.synchronize();
@@ -48,7 +53,9 @@ Batch Pass::on_device(Batch const& batch) {
   Size at = 0;
   for (auto part : parts) {
     Tensor const& source = batch.*part;
-    auto const place = [&](Buffer const& buffer) { return static_cast<std::byte*>(buffer.data()) + at; };
+    auto const place = [&](Buffer const& buffer) {
+      return static_cast<std::byte*>(buffer.data()) + at;
+    };
     Tensor const host{place(staging.host), source.shape(), source.dtype(), kCpu};
     std::memcpy(host.raw(), source.raw(), static_cast<std::size_t>(source.bytes()));
     moved.*part = Tensor{place(batch_memory_), source.shape(), source.dtype(), compute_->device()};
@@ -70,8 +77,9 @@ void Pass::keep(Layer const& layer, Tensor view) {
 Tensor Pass::kept(Layer const& layer) {
   if (kept_.empty() || kept_.back().layer != &layer) {
     throw InvalidArgument(problem("pass",
-                                  kept_.empty() ? "a layer asks for a view, and none is kept"
-                                                : "a layer asks for a view that another layer kept last",
+                                  kept_.empty()
+                                      ? "a layer asks for a view, and none is kept"
+                                      : "a layer asks for a view that another layer kept last",
                                   "backward in the exact reverse of forward, in Mode::train"));
   }
   Tensor const view = kept_.back().view;
@@ -82,7 +90,8 @@ Tensor Pass::kept(Layer const& layer) {
 MetaBatch meta_batch(Mesh const& mesh, Size sequences, Size sequence_tokens) {
   Size const tokens = round_up(sequences * sequence_tokens, mesh.size(Axis::row));
   MetaBatch meta;
-  for (Size b = 0; b <= sequences; ++b) meta.starts.push_back(static_cast<std::int32_t>(b * sequence_tokens));
+  for (Size b = 0; b <= sequences; ++b)
+    meta.starts.push_back(static_cast<std::int32_t>(b * sequence_tokens));
   // Of these only the shapes are read: any address will do for what is never touched.
   Tensor const nowhere{meta.starts.data(), {tokens}, DType::i32, kMeta};
   meta.batch = {.tokens = nowhere,

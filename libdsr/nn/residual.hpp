@@ -11,7 +11,8 @@ inline Shape residual_shape(Pass const& pass, Size hidden) {
   return {pass.tokens() / pass.mesh().size(Axis::row), hidden / pass.mesh().size(Axis::col)};
 }
 
-/// The dropout mask of site `site` for this rank's part of the residual layout. T/R rows, `features` = H/C columns.
+/// The dropout mask of site `site` for this rank's part of the residual layout. T/R rows,
+/// `features` = H/C columns.
 inline DropoutMask residual_mask(Pass const& pass, std::uint64_t site, Size features) {
   Size const rows = pass.tokens() / pass.mesh().size(Axis::row);
   Size const first = pass.mesh().place_in(Axis::row) * rows;

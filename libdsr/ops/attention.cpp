@@ -13,8 +13,8 @@ using detail::count;
 
 namespace {
 
-/// (query, key) pairs of one head, the diagonal included. Sequence starts without memory (meta) stand for B equal
-/// sequences.
+/// (query, key) pairs of one head, the diagonal included. Sequence starts without memory (meta)
+/// stand for B equal sequences.
 Size pairs_of(Tensor const& starts, Size tokens) {
   Size const sequences = starts.size(0) - 1;
   auto const triangle = [](Size length) { return length * (length + 1) / 2; };

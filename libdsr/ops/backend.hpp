@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// The seam between an op's front end and a device: one virtual per op. The front end (libdsr/ops/<family>.cpp) has
-/// validated every operand and counted the work; a backend only computes, enqueued on the stream.
+/// The seam between an op's front end and a device: one virtual per op. The front end
+/// (libdsr/ops/<family>.cpp) has validated every operand and counted the work; a backend only
+/// computes, enqueued on the stream.
 ///
-///     check.same("y", y, h);  count(stream, {h, h, y});  backend(stream.device()).gelu(h, bias, y, stream);
+///     check.same("y", y, h);
+///     count(stream, {h, h, y});  backend(stream.device()).gelu(h, bias, y, stream);
 #include "dsr/core/device.hpp"
 #include "dsr/core/stream.hpp"
 #include "dsr/core/tensor.hpp"
@@ -71,9 +73,12 @@ Backend const& cuda_backend();
 /// The backend of a stream's device.
 inline Backend const& backend(Device device) {
   switch (device.kind) {
-    case Device::Kind::cpu: return cpu_backend();
-    case Device::Kind::cuda: return cuda_backend();
-    case Device::Kind::meta: break;
+    case Device::Kind::cpu:
+      return cpu_backend();
+    case Device::Kind::cuda:
+      return cuda_backend();
+    case Device::Kind::meta:
+      break;
   }
   return meta_backend();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// What front ends ask of operands. Every failure is an InvalidArgument that names the op and the operand:
+/// What front ends ask of operands. Every failure is an InvalidArgument that names the op and the
+/// operand:
 ///
 ///     dsr: add_bias: bias: [64] f32 on cpu, allowed [128] f32 on cpu
 ///
@@ -62,8 +63,9 @@ class Check {
   Device device_;
 };
 
-/// Counts one call that reads and writes these operands (an operand updated in place is listed twice; undefined
-/// ones count nothing), and its multiplications and additions where the op's time is made of them.
+/// Counts one call that reads and writes these operands (an operand updated in place is listed
+/// twice; undefined ones count nothing), and its multiplications and additions where the op's time
+/// is made of them.
 void count(Stream& stream, std::initializer_list<Tensor> operands, Size flops = 0);
 
 }  // namespace dsr::detail

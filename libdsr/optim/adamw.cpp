@@ -25,7 +25,8 @@ void AdamWOptions::validate() const {
   require("train.clip", clip, "a number >= 0", clip >= 0);
 }
 
-AdamW::AdamW(Parameters& parameters, AdamWOptions options) : parameters_(&parameters), options_(options) {
+AdamW::AdamW(Parameters& parameters, AdamWOptions options)
+    : parameters_(&parameters), options_(options) {
   options_.validate();
   Mesh const& mesh = parameters.mesh();
   Size elements = 0;
@@ -34,8 +35,9 @@ AdamW::AdamW(Parameters& parameters, AdamWOptions options) : parameters_(&parame
     Communicator const& group = mesh.over(flat.partial_over);
     for (std::size_t b = 0; b < flat.buckets.size(); ++b) {
       bool const whole = options_.zero == ZeroStage::zero;
-      FlatRange const range =
-          whole ? flat.buckets[b].range : FlatBuffer::owned(flat.buckets[b], group.rank(), group.size());
+      FlatRange const range = whole
+                                  ? flat.buckets[b].range
+                                  : FlatBuffer::owned(flat.buckets[b], group.rank(), group.size());
       owned_.push_back({f, b, range, {}, {}, {}});
       elements += range.elements();
     }
@@ -49,7 +51,9 @@ AdamW::AdamW(Parameters& parameters, AdamWOptions options) : parameters_(&parame
   Tensor const all{moments_.data(), shape, dtype, mesh.device()};
   Size at = 0;
   for (Owned& part : owned_) {
-    auto const take = [&](Size which) { return all[which].slice(0, at, at + part.range.elements()); };
+    auto const take = [&](Size which) {
+      return all[which].slice(0, at, at + part.range.elements());
+    };
     part.m = take(0);
     part.v = take(1);
     if (masters) part.master = take(2);
@@ -65,7 +69,8 @@ AdamW::AdamW(Parameters& parameters, AdamWOptions options) : parameters_(&parame
 void AdamW::start_masters() {
   Stream stream{parameters_->mesh().device()};
   for (Owned const& part : owned_) {
-    Tensor const values = parameters_->flats()[part.flat].values.slice(0, part.range.begin, part.range.end);
+    Tensor const values =
+        parameters_->flats()[part.flat].values.slice(0, part.range.begin, part.range.end);
     std::vector<Bf16> rounded(static_cast<std::size_t>(part.range.elements()));
     std::vector<float> exact(rounded.size());
     transfer(values, Tensor{rounded.data(), values.shape(), DType::bf16, kCpu}, stream);
@@ -78,7 +83,8 @@ void AdamW::start_masters() {
 
 Size AdamW::state_bytes() const { return moments_.bytes(); }
 
-/// Each element is counted on the one rank that owns it, whatever part of the buffers a rank updates.
+/// Each element is counted on the one rank that owns it, whatever part of the buffers a rank
+/// updates.
 double AdamW::gradient_norm(Size tokens, Stream& compute) {
   Mesh const& mesh = parameters_->mesh();
   Tensor const total{norm_.data(), {1}, DType::f64, mesh.device()};
@@ -94,7 +100,8 @@ double AdamW::gradient_norm(Size tokens, Stream& compute) {
   transfer(total, found, compute);
   compute.synchronize();
   double const sum = mesh.device() == kMeta ? 0 : *found.data<double>();
-  return std::sqrt(all_reduce_value(sum, Reduce::sum, mesh.over(kWorld))) / static_cast<double>(tokens);
+  return std::sqrt(all_reduce_value(sum, Reduce::sum, mesh.over(kWorld))) /
+         static_cast<double>(tokens);
 }
 
 StepResult AdamW::step(Size tokens, double lr, Stream& compute, Stream& exchange) {
@@ -104,7 +111,8 @@ StepResult AdamW::step(Size tokens, double lr, Stream& compute, Stream& exchange
     return {norm, StepOutcome::skipped_not_finite};
   }
   ++steps_;
-  // The same small term as in PyTorch's clip_grad_norm_, so that the factor is never above 1 by rounding.
+  // The same small term as in PyTorch's clip_grad_norm_, so that the factor is never above 1 by
+  // rounding.
   double const factor = options_.clip > 0 ? std::min(1.0, options_.clip / (norm + 1e-6)) : 1.0;
   AdamWStep numbers{.lr = lr,
                     .beta1 = options_.beta1,

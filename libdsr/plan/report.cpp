@@ -14,11 +14,13 @@ std::string memory_lines(DryRun const& run) {
     return fmt::format("  {:<34}{:>16} bytes {:>12.2f} MiB\n", what, bytes, mebibytes(bytes));
   };
   return "bytes per rank\n" + line("weights and gradients", run.parameter_bytes) +
-         line("optimizer state", run.optimizer_bytes) + line("arena: saved for backward", run.arenas.saved_bytes) +
+         line("optimizer state", run.optimizer_bytes) +
+         line("arena: saved for backward", run.arenas.saved_bytes) +
          line("arena: scratch", run.arenas.scratch_bytes) + line("total", run.total_bytes());
 }
 
-std::string traffic_lines(std::vector<std::pair<AxisSet, Traffic>> const& groups, MeshShape const& mesh) {
+std::string traffic_lines(std::vector<std::pair<AxisSet, Traffic>> const& groups,
+                          MeshShape const& mesh) {
   std::string text;
   for (auto const& [axes, traffic] : groups) {
     if (mesh.size(axes) == 1) continue;
@@ -26,8 +28,9 @@ std::string traffic_lines(std::vector<std::pair<AxisSet, Traffic>> const& groups
       auto const operation = static_cast<Collective>(i);
       TrafficCount const& count = traffic[operation];
       if (count.sent == 0) continue;
-      text += fmt::format("  {:<14}{:<16}{:>8} calls {:>16} elements {:>12.2f} MiB\n", to_string(axes),
-                          name_of(operation), count.calls, count.sent, mebibytes(count.sent_bytes));
+      text +=
+          fmt::format("  {:<14}{:<16}{:>8} calls {:>16} elements {:>12.2f} MiB\n", to_string(axes),
+                      name_of(operation), count.calls, count.sent, mebibytes(count.sent_bytes));
     }
   }
   return text.empty() ? "  nothing\n" : text;
@@ -41,14 +44,16 @@ std::string comparison(DryRun const& run) {
   MeshShape const& mesh = run.mesh;
   Size const two = sent_over_model_axes(run);
   if (mesh.col == 1) {
-    return fmt::format("one dimension: this mesh has col = 1, so it is one-dimensional ({} elements)\n", two);
+    return fmt::format(
+        "one dimension: this mesh has col = 1, so it is one-dimensional ({} elements)\n", two);
   }
   MeshShape one = mesh;
   one.row = mesh.row * mesh.col;
   one.col = 1;
   Size const single = sent_over_model_axes(dry_run(run.config, one, run.options));
-  return fmt::format("one dimension: row = {} and col = 1 would send {} elements, this mesh sends {} ({:.2f}x)\n",
-                     one.row, single, two, static_cast<double>(two) / static_cast<double>(single));
+  return fmt::format(
+      "one dimension: row = {} and col = 1 would send {} elements, this mesh sends {} ({:.2f}x)\n",
+      one.row, single, two, static_cast<double>(two) / static_cast<double>(single));
 }
 
 }  // namespace
@@ -57,13 +62,21 @@ std::string report(DryRun const& run) {
   GptConfig const& c = run.config;
   Size const sequences = run.mesh.dp * run.options.micro_batch * run.options.accumulation;
   return fmt::format("mesh      {} ({} ranks)\n", to_string(run.mesh), run.mesh.ranks()) +
-         fmt::format("model     {} layers, hidden {}, heads {}, ffn {}, vocab {}, sequence {}: {} parameters\n",
-                     c.layers, c.hidden, c.heads, c.inner(), c.vocabulary, c.sequence, run.global_parameters) +
-         fmt::format("step      {} sequences = dp {} x micro_batch {} x accumulation {}; {:.3f} GFLOP a rank and "
-                     "micro-batch\n", sequences, run.mesh.dp, run.options.micro_batch, run.options.accumulation,
-                     static_cast<double>(run.work.flops) * 1e-9) +
-         fmt::format("options   zero {}, regather {}, dropout {}\n", static_cast<int>(run.options.zero),
-                     run.options.pass.regather == Regather::yes ? "true" : "false", run.options.pass.dropout) +
+         fmt::format(
+             "model     {} layers, hidden {}, heads {}, ffn {}, vocab {}, sequence {}: {} "
+             "parameters\n",
+             c.layers, c.hidden, c.heads, c.inner(), c.vocabulary, c.sequence,
+             run.global_parameters) +
+         fmt::format(
+             "step      {} sequences = dp {} x micro_batch {} x accumulation {}; {:.3f} GFLOP a "
+             "rank and "
+             "micro-batch\n",
+             sequences, run.mesh.dp, run.options.micro_batch, run.options.accumulation,
+             static_cast<double>(run.work.flops) * 1e-9) +
+         fmt::format("options   zero {}, regather {}, dropout {}\n",
+                     static_cast<int>(run.options.zero),
+                     run.options.pass.regather == Regather::yes ? "true" : "false",
+                     run.options.pass.dropout) +
          memory_lines(run) + "elements that a rank sends, one micro-batch (rings)\n" +
          traffic_lines(run.micro_batch, run.mesh) + "elements that a rank sends, once a step\n" +
          traffic_lines(run.update, run.mesh) + comparison(run);

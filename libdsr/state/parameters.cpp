@@ -47,8 +47,8 @@ class Collector final : public Visitor {
 template <class T>
 using Host = std::conditional_t<std::is_same_v<T, Bf16>, float, T>;
 
-/// Writes the owned elements to `values`, host memory in the local shape. Each depends on the key and its global index
-/// only, so threads change no bit.
+/// Writes the owned elements to `values`, host memory in the local shape. Each depends on the key
+/// and its global index only, so threads change no bit.
 template <class T>
 void draw(Parameter const& parameter, Place const& place, std::uint64_t seed, T* values) {
   detail::LocalRows const rows{parameter.shard(), place};
@@ -71,7 +71,8 @@ void draw(Parameter const& parameter, Place const& place, std::uint64_t seed, T*
 }
 
 /// Draws on the host, then brings the values to their device.
-void initialize(Parameter const& parameter, Place const& place, std::uint64_t seed, Stream& stream) {
+void initialize(Parameter const& parameter, Place const& place, std::uint64_t seed,
+                Stream& stream) {
   Tensor const value = parameter.value();
   Buffer staging;
   void* host = value.raw();
@@ -81,9 +82,15 @@ void initialize(Parameter const& parameter, Place const& place, std::uint64_t se
     std::memset(host, 0, static_cast<std::size_t>(value.bytes()));
   }
   switch (value.dtype()) {
-    case DType::bf16: draw(parameter, place, seed, static_cast<Bf16*>(host)); break;
-    case DType::f32: draw(parameter, place, seed, static_cast<float*>(host)); break;
-    default: draw(parameter, place, seed, static_cast<double*>(host)); break;
+    case DType::bf16:
+      draw(parameter, place, seed, static_cast<Bf16*>(host));
+      break;
+    case DType::f32:
+      draw(parameter, place, seed, static_cast<float*>(host));
+      break;
+    default:
+      draw(parameter, place, seed, static_cast<double*>(host));
+      break;
   }
   if (value.device() == kCpu) return;
   transfer(Tensor{host, value.shape(), value.dtype(), kCpu}, value, stream);
@@ -152,7 +159,8 @@ Parameters::Parameters(Visitable& model, Mesh const& mesh, ParameterOptions opti
     Shape const shape{layout.elements(f)};
     FlatBuffer& flat = layout.flats[f];
     auto const allocate = [&](DType dtype) {
-      Buffer const& buffer = buffers_.emplace_back(shape.elements() * size_of(dtype), mesh.device());
+      Buffer const& buffer =
+          buffers_.emplace_back(shape.elements() * size_of(dtype), mesh.device());
       Tensor const tensor{buffer.data(), shape, dtype, mesh.device()};
       zero(tensor, stream);
       return tensor;

@@ -57,8 +57,9 @@ PassOptions pass_options(TrainSettings const& settings) {
 
 TrainerOptions trainer_options(TrainSettings const& settings) {
   StepSettings const& t = settings.train;
-  return {.rate = {.lr = t.lr, .min_lr = t.min_lr, .warmup = t.warmup, .decay_steps = t.decay_steps},
-          .pass = pass_options(settings)};
+  return {
+      .rate = {.lr = t.lr, .min_lr = t.min_lr, .warmup = t.warmup, .decay_steps = t.decay_steps},
+      .pass = pass_options(settings)};
 }
 
 LoaderOptions loader_options(TrainSettings const& settings) {

@@ -23,14 +23,16 @@ double ms_since(Clock::time_point start) {
 void validate(TrainerOptions const& options, Parameters const& parameters) {
   options.rate.validate();
   if (options.pass.dtype != parameters.dtype()) {
-    throw InvalidArgument(problem("trainer", "activations in " + std::string(name_of(options.pass.dtype)),
-                                  std::string(name_of(parameters.dtype())) + ", as the parameters"));
+    throw InvalidArgument(
+        problem("trainer", "activations in " + std::string(name_of(options.pass.dtype)),
+                std::string(name_of(parameters.dtype())) + ", as the parameters"));
   }
   if (!(options.pass.dropout >= 0 && options.pass.dropout < 1)) {
     throw InvalidArgument(problem("model.dropout", std::to_string(options.pass.dropout), "[0, 1)"));
   }
   if (options.check_every < 0) {
-    throw InvalidArgument(problem("trainer", "check_every = " + std::to_string(options.check_every), "at least 0"));
+    throw InvalidArgument(
+        problem("trainer", "check_every = " + std::to_string(options.check_every), "at least 0"));
   }
 }
 
@@ -51,7 +53,8 @@ Trainer::Trainer(Runtime& runtime, Mesh const& mesh, Layer& model, AdamW& optimi
       totals_(2 * size_of(DType::f64), mesh.device()),
       totals_on_host_(Buffer::pinned(totals_.bytes())) {
   LoaderOptions const& batch = loader.options();
-  ArenaSizes const sizes = measure(model, mesh, batch.micro_batch, batch.sequence, options.pass).arenas;
+  ArenaSizes const sizes =
+      measure(model, mesh, batch.micro_batch, batch.sequence, options.pass).arenas;
   pass_.emplace(mesh, compute_, exchange_, sizes, options.pass);
 }
 
@@ -60,7 +63,8 @@ void Trainer::evaluate_every(Size every, Loader& loader, Size batches,
   evaluation_ = {every, batches, &loader, std::move(report)};
 }
 
-/// Forward and backward of all micro-batches of a step; returns the replica's number of tokens with a target.
+/// Forward and backward of all micro-batches of a step; returns the replica's number of tokens with
+/// a target.
 Size Trainer::accumulate(Loader& loader) {
   Size const count = loader.accumulation();
   Size tokens = 0;
@@ -70,8 +74,10 @@ Size Trainer::accumulate(Loader& loader) {
   for (Size i = 0; i < count; ++i) {
     Batch const batch = loader.next(i);
     pass_->begin(batch, Mode::train, steps_done_);
-    // Gradients are complete after the last micro-batch: only then may their reduction run beside backward.
-    if (i + 1 == count) pass_->on_gradient([this](Parameter& parameter) { reducer_.added(parameter); });
+    // Gradients are complete after the last micro-batch: only then may their reduction run beside
+    // backward.
+    if (i + 1 == count)
+      pass_->on_gradient([this](Parameter& parameter) { reducer_.added(parameter); });
     model_->forward(*pass_, {}, {});
     model_->backward(*pass_, {}, {});
     tokens += batch.counted;
@@ -102,8 +108,10 @@ StepMetrics Trainer::step() {
   loader_->advance();
   ++steps_done_;
   if (result.outcome == StepOutcome::skipped_not_finite && runtime_->rank() == 0) {
-    runtime_->log().warn("step " + std::to_string(steps_done_) + ": the gradient norm is not finite; no weight was "
-                         "changed (" + std::to_string(optimizer_->skipped()) + " steps skipped so far)");
+    runtime_->log().warn("step " + std::to_string(steps_done_) +
+                         ": the gradient norm is not finite; no weight was "
+                         "changed (" +
+                         std::to_string(optimizer_->skipped()) + " steps skipped so far)");
   }
   if (options_.check_every > 0 && steps_done_ % options_.check_every == 0) require_equal_replicas();
 
@@ -141,7 +149,8 @@ void Trainer::run_to(Size steps) {
   while (steps_done_ < steps) {
     StepMetrics const metrics = step();
     if (on_step_) on_step_(metrics);
-    bool const due = evaluation_.every > 0 && (steps_done_ % evaluation_.every == 0 || steps_done_ == steps);
+    bool const due =
+        evaluation_.every > 0 && (steps_done_ % evaluation_.every == 0 || steps_done_ == steps);
     if (!due) continue;
     double const loss = evaluate(*evaluation_.loader, evaluation_.batches);
     if (evaluation_.report) evaluation_.report({.step = steps_done_, .val_loss = loss});
@@ -167,9 +176,11 @@ void Trainer::require_equal_replicas() {
   for (unsigned shift : {0U, 32U}) {
     auto const half = static_cast<double>(hash >> shift & 0xFFFFFFFFU);
     Communicator& replicas = (*mesh_)[Axis::dp];
-    if (all_reduce_value(half, Reduce::min, replicas) != all_reduce_value(half, Reduce::max, replicas)) {
-      throw Error(problem("trainer", "replicas hold different weights after step " + std::to_string(steps_done_),
-                          "the same bits on every replica", "a checkpoint from before"));
+    if (all_reduce_value(half, Reduce::min, replicas) !=
+        all_reduce_value(half, Reduce::max, replicas)) {
+      throw Error(problem(
+          "trainer", "replicas hold different weights after step " + std::to_string(steps_done_),
+          "the same bits on every replica", "a checkpoint from before"));
     }
   }
 }

@@ -30,7 +30,8 @@ TEST_CASE("infinities and NaN") {
   CHECK(std::isinf(round_trip(std::numeric_limits<float>::infinity())));
   CHECK(std::isinf(round_trip(std::numeric_limits<float>::max())));
   CHECK(std::isnan(round_trip(std::numeric_limits<float>::quiet_NaN())));
-  CHECK(std::isnan(round_trip(std::bit_cast<float>(0x7F800001U))));  // a payload that lies in the dropped bits only
+  // A payload that lies in the dropped bits only.
+  CHECK(std::isnan(round_trip(std::bit_cast<float>(0x7F800001U))));
 }
 
 TEST_CASE("a tensor of bf16 can be read as such") {

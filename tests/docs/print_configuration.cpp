@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Prints the tables of docs/configuration.md; or, given files of settings, reads them and says what is wrong.
+/// Prints the tables of docs/configuration.md; or, given files of settings, reads them and says
+/// what is wrong.
 #include <cstdio>
 #include <fstream>
 #include <sstream>

@@ -20,8 +20,13 @@ struct Sampler {
         parameters{model, mesh, {.seed = 2, .dtype = DType::f64}},
         compute{kCpu},
         exchange{test::runtime().communication_stream()},
-        pass{mesh, compute, exchange, measure(model, mesh, 1, 7, {.dtype = DType::f64}).arenas, {.dtype = DType::f64}} {
-    // At the start all tokens are about as likely; larger weights make the choice depend on the prompt.
+        pass{mesh,
+             compute,
+             exchange,
+             measure(model, mesh, 1, 7, {.dtype = DType::f64}).arenas,
+             {.dtype = DType::f64}} {
+    // At the start all tokens are about as likely; larger weights make the choice depend on the
+    // prompt.
     for (FlatBuffer& flat : parameters.flats()) {
       if (flat.decay == Decay::yes) scale(flat.values, 20, compute);
     }

@@ -10,10 +10,12 @@ namespace {
 TEST_CASE("sizes: all problems in one text") {
   CHECK_NOTHROW(GptConfig{}.validate());
   CHECK_THROWS_AS((GptConfig{.layers = 0}.validate()), InvalidArgument);
-  CHECK_THROWS_WITH((GptConfig{.layers = 0, .hidden = 130, .heads = 4}.validate()),
-                    test::contains("model.layers: 0, allowed at least 1") &&
-                        test::contains("hidden % heads = 130 % 4 = 2, allowed 0; nearest hidden = 132"));
-  CHECK_THROWS_WITH((GptConfig{.heads = 4, .groups = 3}.validate()), test::contains("heads % groups = 4 % 3 = 1"));
+  CHECK_THROWS_WITH(
+      (GptConfig{.layers = 0, .hidden = 130, .heads = 4}.validate()),
+      test::contains("model.layers: 0, allowed at least 1") &&
+          test::contains("hidden % heads = 130 % 4 = 2, allowed 0; nearest hidden = 132"));
+  CHECK_THROWS_WITH((GptConfig{.heads = 4, .groups = 3}.validate()),
+                    test::contains("heads % groups = 4 % 3 = 1"));
 }
 
 TEST_CASE("a mesh that does not divide the model: equations and the nearest shapes that fit") {
@@ -22,15 +24,18 @@ TEST_CASE("a mesh that does not divide the model: equations and the nearest shap
   CHECK_THROWS_AS(config.validate(MeshShape{.row = 3}), InvalidArgument);
   CHECK_THROWS_WITH(config.validate(MeshShape{.row = 3, .col = 2}),
                     test::contains("model.heads % (row·col) = 4 % 6 = 4") &&
-                        test::contains("model.ffn % (row·col) = 512 % 6 = 2") && test::contains("nearest dp=3"));
+                        test::contains("model.ffn % (row·col) = 512 % 6 = 2") &&
+                        test::contains("nearest dp=3"));
   CHECK_THROWS_AS((Gpt{config, Mesh{{.row = 3}}}), InvalidArgument);
 }
 
 TEST_CASE("parameters are counted as users count them, on any mesh") {
   GptConfig const c{.layers = 2, .hidden = 12, .heads = 6, .vocabulary = 257, .sequence = 10};
-  Size const per_layer = 12 * 12 * 12 + 13 * 12;  // 12·H² of matrices; biases and norms: 3H + H + 4H + H + 4H
+  // 12·H² of matrices; biases and norms: 3H + H + 4H + H + 4H.
+  Size const per_layer = 12 * 12 * 12 + 13 * 12;
   Size const expected = 257 * 12 + 10 * 12 + 2 * per_layer + 2 * 12;
-  for (MeshShape const& shape : {MeshShape{}, MeshShape{.row = 2, .col = 3}, MeshShape{.dp = 2, .row = 6}}) {
+  for (MeshShape const& shape :
+       {MeshShape{}, MeshShape{.row = 2, .col = 3}, MeshShape{.dp = 2, .row = 6}}) {
     Mesh const mesh{shape};
     Gpt model{c, mesh};
     CHECK(Parameters{model, mesh}.global_elements() == expected);

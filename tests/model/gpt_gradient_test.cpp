@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Gradients of a whole Gpt on every mesh against central differences in f64: no other code of ours is the oracle.
+/// Gradients of a whole Gpt on every mesh against central differences in f64: no other code of ours
+/// is the oracle.
 #include <cmath>
 #include <string>
 #include <vector>
@@ -27,7 +28,8 @@ struct Fixture {
         data{mesh, kSequences, kTokens, config.vocabulary},
         compute{kCpu},
         exchange{test::runtime().communication_stream()},
-        pass{mesh, compute, exchange, measure(model, mesh, kSequences, kTokens, options).arenas, options} {
+        pass{mesh, compute, exchange, measure(model, mesh, kSequences, kTokens, options).arenas,
+             options} {
     // Larger weights than at the start of training: every term of the gradient then counts.
     for (FlatBuffer& flat : parameters.flats()) {
       if (flat.decay == Decay::yes) scale(flat.values, 10, compute);
@@ -41,7 +43,8 @@ struct Fixture {
     return *pass.loss().data<double>();
   }
 
-  /// Copies of the complete gradients, by parameter: forward adds into the originals (the head's) each time it runs.
+  /// Copies of the complete gradients, by parameter: forward adds into the originals (the head's)
+  /// each time it runs.
   std::vector<std::vector<double>> gradients() {
     parameters.zero_gradients(compute);
     static_cast<void>(loss());
@@ -81,7 +84,8 @@ Size local_index(Parameter const& parameter, Mesh const& mesh, Size global) {
   return offset;
 }
 
-void check_against_differences(GptConfig const& config, MeshShape const& shape, PassOptions options) {
+void check_against_differences(GptConfig const& config, MeshShape const& shape,
+                               PassOptions options) {
   INFO(to_string(shape));
   Fixture fixture{config, shape, options};
   auto const gradients = fixture.gradients();
@@ -101,8 +105,9 @@ void check_against_differences(GptConfig const& config, MeshShape const& shape, 
       if (value != nullptr) *value += h;
       double const expected = difference / (2 * h);
       // Every holder of the element has the same, complete gradient.
-      double const found =
-          local < 0 ? -1e300 : gradients[static_cast<std::size_t>(parameter.index())][static_cast<std::size_t>(local)];
+      double const found = local < 0 ? -1e300
+                                     : gradients[static_cast<std::size_t>(parameter.index())]
+                                                [static_cast<std::size_t>(local)];
       double const largest = all_reduce_value(found, Reduce::max, world);
       INFO(parameter.name() << " element " << global);
       CHECK(std::abs(largest - expected) <= 1e-6 * std::max(1.0, std::abs(expected)));
@@ -112,18 +117,27 @@ void check_against_differences(GptConfig const& config, MeshShape const& shape, 
 }
 
 TEST_CASE("gradients of a Gpt equal central differences on every mesh") {
-  GptConfig const config{.layers = 2, .hidden = 24, .heads = 12, .ffn = 36, .vocabulary = 29, .sequence = 7};
+  GptConfig const config{
+      .layers = 2, .hidden = 24, .heads = 12, .ffn = 36, .vocabulary = 29, .sequence = 7};
   for (MeshShape const& shape : test::promised_meshes(test::runtime().size())) {
     if (shape.dp > 1) continue;  // one replica's batch is the whole batch here
     for (Regather regather : {Regather::yes, Regather::no}) {
-      check_against_differences(config, shape, {.dtype = DType::f64, .regather = regather, .dropout = 0.2});
+      check_against_differences(config, shape,
+                                {.dtype = DType::f64, .regather = regather, .dropout = 0.2});
     }
   }
 }
 
 TEST_CASE("the same with groups of heads, an untied head and no biases") {
-  GptConfig const config{.layers = 1, .hidden = 48, .heads = 24, .groups = 12, .ffn = 12, .vocabulary = 31,
-                         .sequence = 8, .bias = ModelBias::no, .head = HeadWeight::own};
+  GptConfig const config{.layers = 1,
+                         .hidden = 48,
+                         .heads = 24,
+                         .groups = 12,
+                         .ffn = 12,
+                         .vocabulary = 31,
+                         .sequence = 8,
+                         .bias = ModelBias::no,
+                         .head = HeadWeight::own};
   for (MeshShape const& shape : test::promised_meshes(test::runtime().size())) {
     if (shape.dp == 1) check_against_differences(config, shape, {.dtype = DType::f64});
   }

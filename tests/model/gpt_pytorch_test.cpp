@@ -37,8 +37,12 @@ Fixture const& fixture() {
 
 GptConfig config() {
   auto const sizes = fixture().tensor<std::int32_t>("sizes").values;
-  return {.layers = sizes[0], .hidden = sizes[1], .heads = sizes[2], .ffn = sizes[3],
-          .vocabulary = sizes[4], .sequence = sizes[5]};
+  return {.layers = sizes[0],
+          .hidden = sizes[1],
+          .heads = sizes[2],
+          .ffn = sizes[3],
+          .vocabulary = sizes[4],
+          .sequence = sizes[5]};
 }
 
 /// This replica's share of the fixture's sequences, dealt in turn: replicas may differ in size.
@@ -58,8 +62,8 @@ struct Replica {
     }
     for (std::int32_t target : targets) counted += target >= 0 ? 1 : 0;
     sequences = static_cast<Size>(starts.size()) - 1;
-    auto const padded = static_cast<std::size_t>(
-        round_up(static_cast<Size>(tokens.size()), mesh.size(Axis::row)));
+    auto const padded =
+        static_cast<std::size_t>(round_up(static_cast<Size>(tokens.size()), mesh.size(Axis::row)));
     tokens.resize(padded, -1);
     targets.resize(padded, -1);
     positions.resize(padded, 0);
@@ -202,8 +206,12 @@ class Trained {
 
   static AdamWOptions adamw_options(ZeroStage zero) {
     auto const numbers = fixture().tensor<double>("adamw").values;
-    return {.beta1 = numbers[1], .beta2 = numbers[2], .eps = numbers[3],
-            .weight_decay = numbers[4], .clip = 0, .zero = zero};
+    return {.beta1 = numbers[1],
+            .beta2 = numbers[2],
+            .eps = numbers[3],
+            .weight_decay = numbers[4],
+            .clip = 0,
+            .zero = zero};
   }
 
   void load(Parameter& parameter) {
@@ -252,12 +260,15 @@ void check_weights(Trained<T> const& trained) {
 
 std::vector<MeshShape> shapes() {
   switch (runtime().size()) {
-    case 1: return {{}};
-    case 2: return {{.dp = 2}, {.row = 2}, {.col = 2}};
+    case 1:
+      return {{}};
+    case 2:
+      return {{.dp = 2}, {.row = 2}, {.col = 2}};
     case 4:
-      return {{.dp = 2, .row = 2}, {.dp = 2, .col = 2}, {.row = 2, .col = 2}, {.row = 4},
-              {.col = 4}};
-    default: return {};
+      return {
+          {.dp = 2, .row = 2}, {.dp = 2, .col = 2}, {.row = 2, .col = 2}, {.row = 4}, {.col = 4}};
+    default:
+      return {};
   }
 }
 

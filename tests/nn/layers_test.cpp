@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What constructors refuse, and how parameters are laid out. That the arithmetic is right is tested in tests/model,
-/// against finite differences and PyTorch on every mesh.
+/// What constructors refuse, and how parameters are laid out. That the arithmetic is right is
+/// tested in tests/model, against finite differences and PyTorch on every mesh.
 #include <map>
 #include <string>
 
@@ -20,7 +20,9 @@ class Collector : public Visitor {
   std::map<std::string, Parameter*> found;
 
  protected:
-  void on_parameter(std::string const& path, Parameter& parameter) override { found[path] = &parameter; }
+  void on_parameter(std::string const& path, Parameter& parameter) override {
+    found[path] = &parameter;
+  }
 };
 
 std::map<std::string, Parameter*> parameters_of(Layer& layer) {
@@ -52,7 +54,8 @@ TEST_CASE("what cannot be divided is an equation") {
   Mesh const m = mesh(2, 3);
   CHECK_THROWS_WITH((Linear2D{Direction::to_inner, {20, 12}, m}),
                     test::contains("output units % (row·col) = 20 % 6 = 2, allowed 0; nearest 24"));
-  CHECK_THROWS_WITH((Linear2D{Direction::to_inner, {24, 13}, m}), test::contains("input features % col = 13 % 3"));
+  CHECK_THROWS_WITH((Linear2D{Direction::to_inner, {24, 13}, m}),
+                    test::contains("input features % col = 13 % 3"));
   CHECK_THROWS_AS((Linear2D{Direction::to_residual, {12, 20}, m}), InvalidArgument);
   CHECK_THROWS_AS((Linear2D{Direction::to_residual, {13, 24}, m}), InvalidArgument);
   CHECK_THROWS_AS((Linear2D{Direction::to_inner, {24, 12}, m, {.units = {6, 5}}}), InvalidArgument);
@@ -61,7 +64,8 @@ TEST_CASE("what cannot be divided is an equation") {
   CHECK_THROWS_AS((Attention{{.hidden = 24, .heads = 6, .groups = 4}, m}), InvalidArgument);
   CHECK_THROWS_AS((Ffn{{.hidden = 24, .inner = 20}, m}), InvalidArgument);
   CHECK_THROWS_AS((AddNorm{25, m}), InvalidArgument);
-  CHECK_THROWS_AS((Embedding2D{{.vocabulary = 10, .positions = 4, .hidden = 25}, m}), InvalidArgument);
+  CHECK_THROWS_AS((Embedding2D{{.vocabulary = 10, .positions = 4, .hidden = 25}, m}),
+                  InvalidArgument);
 }
 
 TEST_CASE("QKV is stored in groups: query heads, then key, then value") {
@@ -79,7 +83,8 @@ TEST_CASE("tables are padded, and a tied head has no weight of its own") {
   Embedding2D embedding{{.vocabulary = 257, .positions = 6, .hidden = 8, .token_uses = 2}, m};
   CHECK(embedding.tokens().shard().local_shape() == Shape{65, 8});
   CHECK(embedding.tokens().traits().uses == 2);
-  LmHead tied{{.vocabulary = 257, .hidden = 8}, m, &embedding.tokens()}, own{{.vocabulary = 257, .hidden = 8}, m};
+  LmHead tied{{.vocabulary = 257, .hidden = 8}, m, &embedding.tokens()},
+      own{{.vocabulary = 257, .hidden = 8}, m};
   CHECK(parameters_of(tied).empty());
   CHECK(parameters_of(own).at("weight")->shard().local_shape() == Shape{65, 8});
 }

@@ -24,7 +24,8 @@ struct OnMeta {
 TEST_CASE("kept views come back in reverse order, to the layer that kept them") {
   OnMeta m;
   Nothing a, b;
-  Tensor const first = m.pass.make_saved({2}), second = m.pass.make_saved({3}), third = m.pass.make_saved({4});
+  Tensor const first = m.pass.make_saved({2}), second = m.pass.make_saved({3}),
+               third = m.pass.make_saved({4});
   m.pass.keep(a, first);
   m.pass.keep(a, second);
   m.pass.keep(b, third);

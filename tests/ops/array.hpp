@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// What tests of ops need: memory behind tensors, f64 copies of their values, distances, gradients by differences,
-/// and runs with other numbers of threads.
+/// What tests of ops need: memory behind tensors, f64 copies of their values, distances, gradients
+/// by differences, and runs with other numbers of threads.
 ///
 ///     Array x = random({5, 7}, type, 1);       // x.tensor, x.values()
 ///     CHECK(distance(y.values(), expected) <= tolerance(type));

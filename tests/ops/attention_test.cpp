@@ -24,7 +24,8 @@ struct Case {
   }
 };
 
-/// One sequence of a block; several blocks with grouped queries and padding at both ends; an empty sequence.
+/// One sequence of a block; several blocks with grouped queries and padding at both ends; an empty
+/// sequence.
 std::vector<Case> const kCases = {{64, 2, 1, 32, {0, 64}},
                                   {1, 1, 1, 1, {0, 1}},
                                   {207, 2, 3, 20, {3, 70, 70, 200}},
@@ -77,7 +78,8 @@ TEST_CASE("attention_backward equals differences of attention") {
   CHECK(test::distance(dqkv.values(), expected) <= 1e-8);
 }
 
-TEST_CASE("attention_backward over several blocks equals differences in directions, f32 equals f64") {
+TEST_CASE(
+    "attention_backward over several blocks equals differences in directions, f32 equals f64") {
   Stream stream{kCpu};
   for (Case const& c : kCases) {
     Array qkv = test::random(c.qkv(), DType::f64, 1), y{c.y(), DType::f64};
@@ -97,12 +99,14 @@ TEST_CASE("attention_backward over several blocks equals differences in directio
       double above_below[2];
       for (int side : {0, 1}) {
         Values moved = at;
-        for (std::size_t i = 0; i < at.size(); ++i) moved[i] += (1 - 2 * side) * 1e-5 * direction[i];
+        for (std::size_t i = 0; i < at.size(); ++i)
+          moved[i] += (1 - 2 * side) * 1e-5 * direction[i];
         qkv.set(moved);
         above_below[side] = loss();
       }
       double const slope = (above_below[0] - above_below[1]) / 2e-5;
-      CHECK(std::abs(test::dot(gradient, direction) - slope) <= 1e-7 * std::max(1.0, std::abs(slope)));
+      CHECK(std::abs(test::dot(gradient, direction) - slope) <=
+            1e-7 * std::max(1.0, std::abs(slope)));
     }
     Array qkv32{c.qkv(), DType::f32, at}, y32{c.y(), DType::f32}, dqkv32{c.qkv(), DType::f32};
     Array log_sum32{c.log_sum(), DType::f32}, dy32{c.y(), DType::f32, dy.values()};

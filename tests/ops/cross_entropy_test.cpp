@@ -3,8 +3,8 @@
 
 #include <limits>
 
-#include "ops/array.hpp"
 #include "dsr/ops/elementwise.hpp"
+#include "ops/array.hpp"
 #include "reference/cross_entropy.hpp"
 
 namespace dsr {
@@ -26,7 +26,8 @@ struct Outcome {
   Values gradient;
 };
 
-/// The four passes with the vocabulary cut in two: [0, cut) on one "rank", the rest, padded, on another.
+/// The four passes with the vocabulary cut in two: [0, cut) on one "rank", the rest, padded, on
+/// another.
 Outcome in_two_parts(Array& logits, Array const& targets, Size cut, Stream& stream) {
   DType const type = logits.tensor.dtype();
   Size const rest = kVocabulary - cut, stored[2] = {cut, rest + 7};
@@ -37,8 +38,8 @@ Outcome in_two_parts(Array& logits, Array const& targets, Size cut, Stream& stre
   Size const valid[2] = {cut, rest}, first[2] = {0, cut};
   for (int i : {0, 1}) {
     fill(parts[i].tensor, 1e4, stream);  // padding must be ignored
-    copy(logits.tensor.slice(1, first[i], first[i] + valid[i]), parts[i].tensor.slice(1, 0, valid[i]),
-         stream);
+    copy(logits.tensor.slice(1, first[i], first[i] + valid[i]),
+         parts[i].tensor.slice(1, 0, valid[i]), stream);
     logits_max(parts[i].tensor, valid[i], tops[i].tensor, stream);
   }
   Values top = tops[0].values();
@@ -52,8 +53,8 @@ Outcome in_two_parts(Array& logits, Array const& targets, Size cut, Stream& stre
   add_cross_entropy(sums[0].tensor, targets.tensor, loss.tensor, stream);
   for (int i : {0, 1}) {
     logits_gradient(parts[i].tensor, valid[i], sums[0].tensor, targets.tensor, first[i], stream);
-    copy(parts[i].tensor.slice(1, 0, valid[i]), logits.tensor.slice(1, first[i], first[i] + valid[i]),
-         stream);
+    copy(parts[i].tensor.slice(1, 0, valid[i]),
+         logits.tensor.slice(1, first[i], first[i] + valid[i]), stream);
   }
   CHECK(test::values_of(parts[1].tensor.slice(1, rest, rest + 7)) ==
         Values(static_cast<std::size_t>(7 * kTokens)));
@@ -77,7 +78,8 @@ TEST_CASE("cross entropy in parts equals whole rows: loss and gradient, with ign
 
 TEST_CASE("the gradient of cross entropy equals differences of the loss") {
   Stream stream{kCpu};
-  Array logits = test::random({3, 5}, DType::f64, 1), top{{3}, DType::f64}, sums{{3, 2}, DType::f64};
+  Array logits = test::random({3, 5}, DType::f64, 1), top{{3}, DType::f64},
+        sums{{3, 2}, DType::f64};
   Array loss{{1}, DType::f64}, targets = test::integers({4, -1, 0});
   auto const forward = [&] {
     Array scores{{3, 5}, DType::f64, logits.values()};
@@ -150,9 +152,9 @@ TEST_CASE("cross entropy refuses what does not fit") {
   check_refused("logits_exp: targets", [&] { logits_exp(x, 3, t, t, 0, s, stream); });
   check_refused("logits_exp: sums", [&] { logits_exp(x, 3, t, i, 0, t, stream); });
   check_refused("add_cross_entropy: sums", [&] { add_cross_entropy(x, i, loss.tensor, stream); });
-  check_refused("add_cross_entropy: targets", [&] { add_cross_entropy(s, t, loss.tensor, stream); });
-  check_refused("add_cross_entropy: loss",
-                [&] { add_cross_entropy(s, i, narrow.tensor, stream); });
+  check_refused("add_cross_entropy: targets",
+                [&] { add_cross_entropy(s, t, loss.tensor, stream); });
+  check_refused("add_cross_entropy: loss", [&] { add_cross_entropy(s, i, narrow.tensor, stream); });
   check_refused("logits_gradient: logits", [&] { logits_gradient(none, 3, s, i, 0, stream); });
   check_refused("logits_gradient: valid", [&] { logits_gradient(x, 9, s, i, 0, stream); });
   check_refused("logits_gradient: sums", [&] { logits_gradient(x, 3, x, i, 0, stream); });

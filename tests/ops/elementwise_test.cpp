@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/ops/elementwise.hpp"
 
-#include "ops/array.hpp"
 #include "libdsr/ops/backend.hpp"
+#include "ops/array.hpp"
 #include "reference/elementwise.hpp"
 
 namespace dsr {
@@ -136,7 +136,8 @@ TEST_CASE("gelu_backward equals differences of gelu") {
   CHECK(test::distance(dh.values(), expected) <= 1e-8);
 }
 
-TEST_CASE("dropout keeps exactly the elements of the definition, wherever a rank's features begin") {
+TEST_CASE(
+    "dropout keeps exactly the elements of the definition, wherever a rank's features begin") {
   Stream stream{kCpu};
   DType const type = GENERATE(DType::f32, DType::f64);
   Size const first = GENERATE(0, 4, 129, 130, 131);
@@ -151,10 +152,10 @@ TEST_CASE("dropout keeps exactly the elements of the definition, wherever a rank
   DropoutMask const mask{0.3, key, ordinal.tensor, position.tensor, first};
   Values expected = x.values();
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    bool const kept = reference::kept(key, 0.3, static_cast<std::uint32_t>(ordinals[i / 257]),
-                                      static_cast<std::uint32_t>(positions[i / 257]),
-                                      static_cast<std::uint32_t>(first) +
-                                          static_cast<std::uint32_t>(i % 257));
+    bool const kept =
+        reference::kept(key, 0.3, static_cast<std::uint32_t>(ordinals[i / 257]),
+                        static_cast<std::uint32_t>(positions[i / 257]),
+                        static_cast<std::uint32_t>(first) + static_cast<std::uint32_t>(i % 257));
     expected[i] = kept ? expected[i] / 0.7 : 0;
   }
   dropout(x.tensor, mask, out.tensor, stream);
@@ -254,8 +255,9 @@ TEST_CASE("passes over memory refuse what does not fit") {
   check_refused("dropout: out", [&] { dropout(x.tensor, good, wide.tensor, stream); });
   check_refused("dropout: mask.ordinals",
                 [&] { dropout(x.tensor, mask(0.5, none, places.tensor), x.tensor, stream); });
-  check_refused("dropout: mask.positions",
-                [&] { dropout(x.tensor, mask(0.5, places.tensor, bias.tensor), x.tensor, stream); });
+  check_refused("dropout: mask.positions", [&] {
+    dropout(x.tensor, mask(0.5, places.tensor, bias.tensor), x.tensor, stream);
+  });
   for (double const bad : {-0.1, 1.0, std::nan("")}) {
     check_refused("dropout: mask.probability", [&] {
       dropout(x.tensor, mask(bad, places.tensor, places.tensor), x.tensor, stream);

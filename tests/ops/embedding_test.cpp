@@ -94,7 +94,8 @@ TEST_CASE("embedding refuses what does not fit") {
   Array const ids = test::integers({0, 1, 2, 0, 1}), few = test::integers({0, 1});
   Tensor const none;
   using test::check_refused;
-  check_refused("embedding: ids", [&] { embedding(few.tensor, table.tensor, 0, x.tensor, stream); });
+  check_refused("embedding: ids",
+                [&] { embedding(few.tensor, table.tensor, 0, x.tensor, stream); });
   check_refused("embedding: table", [&] { embedding(ids.tensor, none, 0, x.tensor, stream); });
   check_refused("embedding: table", [&] { embedding(ids.tensor, x.tensor, 0, x.tensor, stream); });
   check_refused("embedding: out",

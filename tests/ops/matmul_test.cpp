@@ -38,7 +38,8 @@ TEST_CASE("matmul equals three loops on odd sizes, transposed, strided, with alp
   DType const type = GENERATE(DType::f32, DType::f64);
   Transpose const a_turned = GENERATE(Transpose::no, Transpose::yes);
   Transpose const b_turned = GENERATE(Transpose::no, Transpose::yes);
-  for (Sizes const size : {Sizes{1, 1, 1}, Sizes{5, 7, 3}, Sizes{131, 67, 129}, Sizes{9, 301, 65}}) {
+  for (Sizes const size :
+       {Sizes{1, 1, 1}, Sizes{5, 7, 3}, Sizes{131, 67, 129}, Sizes{9, 301, 65}}) {
     for (double beta : {0.0, 1.0, -0.5}) {
       MatmulOptions const options{a_turned, b_turned, 1.25, beta};
       Shape const a_shape = stored(size.m, size.k, a_turned);
@@ -71,7 +72,8 @@ TEST_CASE("matmul overwrites an uninitialised result when beta is 0") {
   CHECK(out.values() == Values(6, 0));
 }
 
-TEST_CASE("matmul takes a batch of either operand or both, strided, and sums where the result has none") {
+TEST_CASE(
+    "matmul takes a batch of either operand or both, strided, and sums where the result has none") {
   Stream stream{kCpu};
   DType const type = GENERATE(DType::f32, DType::f64);
   Size const batch = 3;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/ops/norm.hpp"
 
-#include "ops/array.hpp"
 #include "dsr/ops/elementwise.hpp"
+#include "ops/array.hpp"
 #include "reference/elementwise.hpp"
 #include "reference/norm.hpp"
 
@@ -102,7 +102,8 @@ TEST_CASE("the gradient of LayerNorm equals differences of residual_norm") {
   Array residual = test::random(shape, type, 5);
   Array dgamma{{7}, type, Values(7, 0)}, dbeta{{7}, type, Values(7, 0)};
   auto const loss = [&] {
-    residual_norm({}, x.tensor, gamma.tensor, beta.tensor, kEps, statistics.tensor, y.tensor, stream);
+    residual_norm({}, x.tensor, gamma.tensor, beta.tensor, kEps, statistics.tensor, y.tensor,
+                  stream);
     return test::dot(y.values(), dy.values());
   };
   Values const expected = test::differences(x, loss);
@@ -132,9 +133,10 @@ TEST_CASE("the gradient of LayerNorm in f32 equals f64, and sums over parts equa
   Stream stream{kCpu};
   Values results[2][3];
   for (DType const type : test::kFloats) {
-    Array x{{kRows, kFeatures}, type, Array(test::random({kRows, kFeatures}, DType::f32, 1)).values()};
-    Array dy{{kRows, kFeatures}, type,
-             Array(test::random({kRows, kFeatures}, DType::f32, 2)).values()};
+    Array x{
+        {kRows, kFeatures}, type, Array(test::random({kRows, kFeatures}, DType::f32, 1)).values()};
+    Array dy{
+        {kRows, kFeatures}, type, Array(test::random({kRows, kFeatures}, DType::f32, 2)).values()};
     Array gamma{{kFeatures}, type, Array(test::random({kFeatures}, DType::f32, 3)).values()};
     Array const statistics = statistics_of(x, stream);
     Array sums{{kRows, 2}, type}, dgamma{{kFeatures}, type, Values(kFeatures, 1)};
@@ -168,9 +170,11 @@ TEST_CASE("norms give the same bits with any number of threads") {
     Array const dy = test::random(shape, type, 3);
     test::check_same_bits([&] {
       Array x = test::random(shape, type, 4), y{shape, type}, statistics{{kRows, 2}, type};
-      Array sums{{kRows, 2}, type}, dgamma{{kFeatures}, type, Values(kFeatures, 0)}, dx{shape, type};
+      Array sums{{kRows, 2}, type}, dgamma{{kFeatures}, type, Values(kFeatures, 0)},
+          dx{shape, type};
       Array dbeta{{kFeatures}, type, Values(kFeatures, 0)};
-      residual_norm(sum.tensor, x.tensor, gamma.tensor, {}, kEps, statistics.tensor, y.tensor, stream);
+      residual_norm(sum.tensor, x.tensor, gamma.tensor, {}, kEps, statistics.tensor, y.tensor,
+                    stream);
       norm_backward_sums(dy.tensor, x.tensor, statistics.tensor, gamma.tensor, sums.tensor,
                          dgamma.tensor, dbeta.tensor, stream);
       norm_backward(dy.tensor, x.tensor, statistics.tensor, gamma.tensor, sums.tensor, kFeatures,
@@ -201,7 +205,8 @@ TEST_CASE("norms on meta count bytes and leave memory untouched") {
   residual_norm({}, x.tensor, row.tensor, row.tensor, kEps, pairs.tensor, x.tensor, stream);
   norm_backward_sums(x.tensor, x.tensor, pairs.tensor, row.tensor, pairs.tensor, row.tensor,
                      row.tensor, stream);
-  norm_backward(x.tensor, x.tensor, pairs.tensor, row.tensor, pairs.tensor, 4, {}, x.tensor, stream);
+  norm_backward(x.tensor, x.tensor, pairs.tensor, row.tensor, pairs.tensor, 4, {}, x.tensor,
+                stream);
   CHECK(stream.counted().calls == 6);
   for (Array const* array : {&x, &row, &pairs, &parts}) {
     CHECK(array->values() == Values(array->values().size(), 1));
@@ -216,11 +221,13 @@ TEST_CASE("norms refuse what does not fit") {
   Tensor const none, t = x.tensor, p = pairs.tensor, g = row.tensor, w = wide.tensor;
   using test::check_refused;
   check_refused("residual_moments: branch", [&] { residual_moments(none, none, p, stream); });
-  check_refused("residual_moments: branch", [&] { residual_moments(none, empty.tensor, p, stream); });
+  check_refused("residual_moments: branch",
+                [&] { residual_moments(none, empty.tensor, p, stream); });
   check_refused("residual_moments: sum", [&] { residual_moments(w, t, p, stream); });
   check_refused("residual_moments: moments", [&] { residual_moments(none, t, t, stream); });
   check_refused("merge_moments: gathered", [&] { merge_moments(p, 4, kEps, p, stream); });
-  check_refused("merge_moments: features", [&] { merge_moments(parts.tensor, 0, kEps, p, stream); });
+  check_refused("merge_moments: features",
+                [&] { merge_moments(parts.tensor, 0, kEps, p, stream); });
   check_refused("merge_moments: statistics",
                 [&] { merge_moments(parts.tensor, 4, kEps, t, stream); });
   check_refused("normalize: x", [&] { normalize(none, p, g, g, t, stream); });
@@ -233,13 +240,13 @@ TEST_CASE("norms refuse what does not fit") {
   check_refused("residual_norm: sum", [&] { residual_norm(w, t, g, g, kEps, p, t, stream); });
   check_refused("residual_norm: gamma", [&] { residual_norm(t, t, none, g, kEps, p, t, stream); });
   check_refused("residual_norm: beta", [&] { residual_norm(t, t, g, t, kEps, p, t, stream); });
-  check_refused("residual_norm: statistics", [&] { residual_norm(t, t, g, g, kEps, t, t, stream); });
+  check_refused("residual_norm: statistics",
+                [&] { residual_norm(t, t, g, g, kEps, t, t, stream); });
   check_refused("residual_norm: y", [&] { residual_norm(t, t, g, g, kEps, p, p, stream); });
   auto const sums = [&](std::string const& name, Tensor dy, Tensor in, Tensor stats, Tensor gamma,
                         Tensor out, Tensor dgamma, Tensor dbeta) {
-    check_refused("norm_backward_sums: " + name, [&] {
-      norm_backward_sums(dy, in, stats, gamma, out, dgamma, dbeta, stream);
-    });
+    check_refused("norm_backward_sums: " + name,
+                  [&] { norm_backward_sums(dy, in, stats, gamma, out, dgamma, dbeta, stream); });
   };
   sums("dy", none, t, p, g, p, g, g);
   sums("x", t, w, p, g, p, g, g);

@@ -12,7 +12,8 @@ using test::Array;
 using test::Values;
 
 constexpr Size kCount = 40001;
-AdamWStep const kStep{.lr = 1e-2, .eps = 1e-6, .weight_decay = 0.1, .gradient_scale = 0.25, .number = 3};
+AdamWStep const kStep{
+    .lr = 1e-2, .eps = 1e-6, .weight_decay = 0.1, .gradient_scale = 0.25, .number = 3};
 
 }  // namespace
 
@@ -92,8 +93,8 @@ TEST_CASE("the optimizer's passes refuse what does not fit") {
   Stream stream{kCpu};
   Array x{{8}, DType::f32}, wide{{8}, DType::f64}, square{{2, 4}, DType::f32};
   Tensor const t = x.tensor, w = wide.tensor, none;
-  auto const refuse = [&](std::string const& name, Tensor value, Tensor gradient, Tensor m, Tensor v,
-                          AdamWStep const& step = {}) {
+  auto const refuse = [&](std::string const& name, Tensor value, Tensor gradient, Tensor m,
+                          Tensor v, AdamWStep const& step = {}) {
     test::check_refused("adamw: " + name, [&] { adamw(value, gradient, m, v, step, {}, stream); });
   };
   refuse("value", none, t, t, t);
@@ -113,7 +114,8 @@ TEST_CASE("adamw gives a rounded copy of the new values") {
   Array value{{3}, DType::f32, {1, -2, 3.3}}, gradient{{3}, DType::f32, {0.1, 0.2, -0.3}};
   Array m{{3}, DType::f32, Values(3, 0)}, v{{3}, DType::f32, Values(3, 0)};
   std::vector<Bf16> rounded(3);
-  adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, kStep, {rounded.data(), {3}, DType::bf16, kCpu}, stream);
+  adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, kStep,
+        {rounded.data(), {3}, DType::bf16, kCpu}, stream);
   for (std::size_t i = 0; i < 3; ++i) CHECK(rounded[i] == Bf16{value.tensor.data<float>()[i]});
   test::check_refused("adamw: rounded", [&] {
     adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, kStep, m.tensor, stream);

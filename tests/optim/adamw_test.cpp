@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// AdamW over flat buffers on real ranks: against a naive serial optimizer, ZeRO stages against each other.
+/// AdamW over flat buffers on real ranks: against a naive serial optimizer, ZeRO stages against
+/// each other.
 #include "dsr/optim/adamw.hpp"
 
 #include <cmath>
@@ -43,7 +44,8 @@ struct Run {
   /// Every rank adds its own part; the sum over ranks of element i is total(step, i).
   StepResult step(Size number, double lr, double extra = 0) {
     parameters.zero_gradients(compute);
-    double const share = (mesh.rank() + 1) / (mesh.size(Axis::dp) * (mesh.size(Axis::dp) + 1) / 2.0);
+    double const share =
+        (mesh.rank() + 1) / (mesh.size(Axis::dp) * (mesh.size(Axis::dp) + 1) / 2.0);
     reducer.begin();
     for (Parameter* p : {&model.second, &model.bias, &model.first}) {
       for (Size i = 0; i < p->gradient().elements(); ++i) {
@@ -65,7 +67,8 @@ struct Run {
   }
 
   static double total(Size step, int parameter, Size i) {
-    return std::sin(static_cast<double>(step * 31 + parameter * 7 + i)) * static_cast<double>(kTokens);
+    return std::sin(static_cast<double>(step * 31 + parameter * 7 + i)) *
+           static_cast<double>(kTokens);
   }
 
   static constexpr Size kTokens = 40;
@@ -78,8 +81,8 @@ struct Run {
 };
 
 /// The textbook, on one rank and without buffers.
-std::vector<double> naive(std::vector<double> w, std::vector<std::pair<int, Size>> const& where, Size steps, double lr,
-                          AdamWOptions const& o, double* last_norm) {
+std::vector<double> naive(std::vector<double> w, std::vector<std::pair<int, Size>> const& where,
+                          Size steps, double lr, AdamWOptions const& o, double* last_norm) {
   std::vector<double> m(w.size()), v(w.size());
   for (Size s = 1; s <= steps; ++s) {
     std::vector<double> g;
@@ -93,7 +96,8 @@ std::vector<double> naive(std::vector<double> w, std::vector<std::pair<int, Size
       double const gk = o.clip > 0 && norm > o.clip ? g[k] * o.clip / (norm + 1e-6) : g[k];
       m[k] = o.beta1 * m[k] + (1 - o.beta1) * gk;
       v[k] = o.beta2 * v[k] + (1 - o.beta2) * gk * gk;
-      double const mhat = m[k] / (1 - std::pow(o.beta1, s)), vhat = v[k] / (1 - std::pow(o.beta2, s));
+      double const mhat = m[k] / (1 - std::pow(o.beta1, s)),
+                   vhat = v[k] / (1 - std::pow(o.beta2, s));
       double const decay = where[k].first == 1 ? 0 : o.weight_decay;
       w[k] = w[k] - lr * decay * w[k] - lr * mhat / (std::sqrt(vhat) + o.eps);
     }
@@ -108,7 +112,8 @@ TEST_CASE("steps equal a naive serial AdamW, clipped or not, with both ZeRO stag
       Run run{options};
       std::vector<std::pair<int, Size>> where;
       for (ParameterPlace const& p : run.parameters.all()) {
-        for (Size i = 0; i < p.parameter->value().elements(); ++i) where.emplace_back(p.parameter->index(), i);
+        for (Size i = 0; i < p.parameter->value().elements(); ++i)
+          where.emplace_back(p.parameter->index(), i);
       }
       double norm = 0;
       auto const expected = naive(run.values(), where, 4, 0.02, options, &norm);
@@ -117,7 +122,8 @@ TEST_CASE("steps equal a naive serial AdamW, clipped or not, with both ZeRO stag
       CHECK(result.outcome == StepOutcome::applied);
       CHECK(result.gradient_norm == test::Approx(norm).epsilon(1e-12));
       auto const found = run.values();
-      for (std::size_t k = 0; k < found.size(); ++k) CHECK(found[k] == test::Approx(expected[k]).epsilon(1e-11));
+      for (std::size_t k = 0; k < found.size(); ++k)
+        CHECK(found[k] == test::Approx(expected[k]).epsilon(1e-11));
     }
   }
 }
@@ -134,7 +140,8 @@ TEST_CASE("ZeRO-1 gives the same bits as stage 0 and holds a part of the state")
 }
 
 TEST_CASE("a norm that is not finite changes nothing, on all ranks, and is counted") {
-  for (double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+  for (double bad :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     Run run{{.clip = 1, .zero = ZeroStage::one}};
     run.step(1, 0.01);
     auto const before = run.values();
@@ -147,7 +154,8 @@ TEST_CASE("a norm that is not finite changes nothing, on all ranks, and is count
   }
 }
 
-TEST_CASE("bf16 values: updates accumulate in f32 masters, and every rank gets the rounded values") {
+TEST_CASE(
+    "bf16 values: updates accumulate in f32 masters, and every rank gets the rounded values") {
   for (ZeroStage zero : {ZeroStage::zero, ZeroStage::one}) {
     Mesh const mesh{test::runtime(), {.dp = test::runtime().size()}};
     SmallModel model{mesh};
@@ -158,7 +166,8 @@ TEST_CASE("bf16 values: updates accumulate in f32 masters, and every rank gets t
     Tensor const bias = model.bias.value();
     REQUIRE(model.bias.gradient().dtype() == DType::f32);
     CHECK(static_cast<float>(bias.data<Bf16>()[0]) == 0.5F);
-    // Four hundred steps of 1e-5, each far below what bf16 can tell from 0.5 (2^-9): lost without a master.
+    // Four hundred steps of 1e-5, each far below what bf16 can tell from 0.5 (2^-9): lost without a
+    // master.
     for (int i = 0; i < 400; ++i) {
       parameters.zero_gradients(compute);
       for (Size k = 0; k < 3; ++k) model.bias.gradient().data<float>()[k] = 1;

@@ -19,7 +19,7 @@ TEST_CASE("warm-up is linear and reaches lr at its last step") {
 TEST_CASE("cosine goes from lr to min_lr and stays there") {
   LearningRate const rate{.lr = 1.0, .min_lr = 0.1, .warmup = 10, .decay_steps = 110};
   CHECK(rate.at(10) == test::Approx(1.0));
-  CHECK(rate.at(60) == test::Approx(0.55));           // half way
+  CHECK(rate.at(60) == test::Approx(0.55));                      // half way
   CHECK(rate.at(35) == test::Approx(0.55 + 0.45 * 0.70710678));  // a quarter: cos 45°
   CHECK(rate.at(110) == test::Approx(0.1));
   CHECK(rate.at(5000) == test::Approx(0.1));

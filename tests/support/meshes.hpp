@@ -9,12 +9,18 @@ namespace dsr::test {
 
 inline std::vector<MeshShape> promised_meshes(int ranks) {
   switch (ranks) {
-    case 1: return {{}};
-    case 2: return {{.dp = 2}, {.row = 2}, {.col = 2}};
-    case 3: return {{.dp = 3}, {.row = 3}, {.col = 3}};
-    case 4: return {{.row = 2, .col = 2}, {.dp = 2, .row = 2}, {.dp = 2, .col = 2}};
-    case 6: return {{.row = 3, .col = 2}, {.row = 6}};
-    default: return {};
+    case 1:
+      return {{}};
+    case 2:
+      return {{.dp = 2}, {.row = 2}, {.col = 2}};
+    case 3:
+      return {{.dp = 3}, {.row = 3}, {.col = 3}};
+    case 4:
+      return {{.row = 2, .col = 2}, {.dp = 2, .row = 2}, {.dp = 2, .col = 2}};
+    case 6:
+      return {{.row = 3, .col = 2}, {.row = 6}};
+    default:
+      return {};
   }
 }
 

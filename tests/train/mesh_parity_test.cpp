@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The same numbers on every mesh: 20 steps with dropout, accumulation, clipping and decay against the serial run.
+/// The same numbers on every mesh: 20 steps with dropout, accumulation, clipping and decay against
+/// the serial run.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -18,10 +19,16 @@
 namespace dsr {
 namespace {
 
-constexpr Size kSteps = 20, kBatch = 12, kSequence = 11, kVocabulary = 257;  // 257 is prime; 3·11 is odd
+// 257 is prime; 3·11 is odd.
+constexpr Size kSteps = 20, kBatch = 12, kSequence = 11, kVocabulary = 257;
 
 GptConfig config() {
-  return {.layers = 2, .hidden = 48, .heads = 12, .ffn = 96, .vocabulary = kVocabulary, .sequence = kSequence};
+  return {.layers = 2,
+          .hidden = 48,
+          .heads = 12,
+          .ffn = 96,
+          .vocabulary = kVocabulary,
+          .sequence = kSequence};
 }
 
 /// Text with structure, so that there is something to learn and gradients are not mere noise.
@@ -32,7 +39,8 @@ Tokens tokens() {
     auto const bits = random_bits(key, {i, 0, 0, 0});
     auto const previous = list.empty() ? 0 : list.back();
     bool const follows = bits[0] % 4 != 0;
-    list.push_back(follows ? (previous * 5 + 3) % kVocabulary : static_cast<std::int32_t>(bits[1] % kVocabulary));
+    list.push_back(follows ? (previous * 5 + 3) % kVocabulary
+                           : static_cast<std::int32_t>(bits[1] % kVocabulary));
   }
   return memory_tokens(std::move(list), kVocabulary);
 }
@@ -55,10 +63,17 @@ Result train(Communicator const& parent, Case const& c) {
   Gpt model{config(), mesh};
   Parameters parameters{model, mesh, {.seed = 5, .dtype = c.dtype, .bucket_bytes = 20'000}};
   AdamW optimizer{parameters, {.eps = 1e-8, .weight_decay = 0.1, .clip = 1.0, .zero = c.zero}};
-  Loader loader{tokens(), mesh,
-                {.batch = kBatch, .micro_batch = kBatch / (c.shape.dp * c.accumulation), .sequence = kSequence,
+  Loader loader{tokens(),
+                mesh,
+                {.batch = kBatch,
+                 .micro_batch = kBatch / (c.shape.dp * c.accumulation),
+                 .sequence = kSequence,
                  .seed = 5}};
-  Trainer trainer{test::runtime(), mesh, model, optimizer, loader,
+  Trainer trainer{test::runtime(),
+                  mesh,
+                  model,
+                  optimizer,
+                  loader,
                   {.rate = {.lr = 1e-3, .min_lr = 1e-4, .warmup = 5, .decay_steps = kSteps},
                    .pass = {.dtype = c.dtype, .regather = c.regather, .seed = 5, .dropout = 0.1},
                    .check_every = 5}};
@@ -78,16 +93,19 @@ Communicator& alone() {
 
 double worst(std::vector<double> const& found, std::vector<double> const& expected) {
   double error = 0;
-  for (std::size_t i = 0; i < found.size(); ++i) error = std::max(error, std::abs(found[i] / expected[i] - 1));
+  for (std::size_t i = 0; i < found.size(); ++i)
+    error = std::max(error, std::abs(found[i] / expected[i] - 1));
   return error;
 }
 
 void check_equal(Case const& c, Result const& serial) {
   Result const found = train(test::runtime().world(), c);
   bool const f64 = c.dtype == DType::f64;
-  double const loss_error = worst(found.losses, serial.losses), norm_error = worst(found.norms, serial.norms);
-  INFO(to_string(c.shape) << " " << name_of(c.dtype) << " zero " << static_cast<int>(c.zero) << " regather "
-                          << static_cast<int>(c.regather) << " accumulation " << c.accumulation);
+  double const loss_error = worst(found.losses, serial.losses),
+               norm_error = worst(found.norms, serial.norms);
+  INFO(to_string(c.shape) << " " << name_of(c.dtype) << " zero " << static_cast<int>(c.zero)
+                          << " regather " << static_cast<int>(c.regather) << " accumulation "
+                          << c.accumulation);
   CAPTURE(loss_error, norm_error);
   CHECK(loss_error <= (f64 ? 1e-11 : 1e-6));
   CHECK(norm_error <= (f64 ? 1e-11 : 3e-6));
@@ -106,8 +124,11 @@ TEST_CASE("initial weights are the same bits on every mesh") {
       Tensor whole = serial.all()[p].parameter->value(), local = mine.value();
       REQUIRE(mine.name() == serial.all()[p].parameter->name());
       Box const box = mine.shard().box(mesh.place());
-      // As matrices: all dimensions but the first and the last are whole in every shard of this model.
-      auto const as_matrix = [](Tensor t) { return t.reshape({t.size(0), t.elements() / t.size(0)}); };
+      // As matrices: all dimensions but the first and the last are whole in every shard of this
+      // model.
+      auto const as_matrix = [](Tensor t) {
+        return t.reshape({t.size(0), t.elements() / t.size(0)});
+      };
       bool const last_is_cut = box.count[-1] != mine.shard().global()[-1] && whole.rank() > 1;
       if (last_is_cut) {
         whole = whole.reshape({whole.elements() / whole.size(-1), whole.size(-1)});
@@ -118,7 +139,8 @@ TEST_CASE("initial weights are the same bits on every mesh") {
       }
       Size const rows = box.elements() / (last_is_cut ? box.count[-1] : whole.size(1));
       Size const first_row = box.begin[0] * (whole.size(0) / mine.shard().global()[0]);
-      Size const columns = last_is_cut ? box.count[-1] : whole.size(1), first_column = last_is_cut ? box.begin[-1] : 0;
+      Size const columns = last_is_cut ? box.count[-1] : whole.size(1),
+                 first_column = last_is_cut ? box.begin[-1] : 0;
       bool equal = true;
       for (Size r = 0; r < rows; ++r) {
         float const* a = whole.data<float>() + (first_row + r) * whole.size(1) + first_column;
@@ -148,8 +170,10 @@ TEST_CASE("losses and gradient norms of 20 steps equal the serial run's") {
 TEST_CASE("the order of axes changes no number") {
   if (test::runtime().size() != 4) return;
   Result const serial = train(alone(), {.dtype = DType::f64});
-  check_equal({.shape = {.dp = 2, .row = 2, .order = {Axis::row, Axis::dp}}, .dtype = DType::f64}, serial);
-  check_equal({.shape = {.row = 2, .col = 2, .order = {Axis::col, Axis::row}}, .dtype = DType::f64}, serial);
+  check_equal({.shape = {.dp = 2, .row = 2, .order = {Axis::row, Axis::dp}}, .dtype = DType::f64},
+              serial);
+  check_equal({.shape = {.row = 2, .col = 2, .order = {Axis::col, Axis::row}}, .dtype = DType::f64},
+              serial);
 }
 
 TEST_CASE("the same run twice gives the same bits") {

@@ -9,8 +9,15 @@ namespace {
 
 TEST_CASE("keys reach the options that they name") {
   TrainSettings s;
-  s.model = {.layers = 2, .hidden = 64, .heads = 8, .ffn = 96, .vocab = 300, .sequence = 32, .dropout = 0.1,
-             .bias = false, .tied = false};
+  s.model = {.layers = 2,
+             .hidden = 64,
+             .heads = 8,
+             .ffn = 96,
+             .vocab = 300,
+             .sequence = 32,
+             .dropout = 0.1,
+             .bias = false,
+             .tied = false};
   s.mesh = {.dp = 2, .row = 2, .col = 2, .order = {"row", "dp"}};
   s.train.batch = 24;
   s.train.micro_batch = 3;
@@ -36,16 +43,16 @@ TEST_CASE("keys reach the options that they name") {
 
 TEST_CASE("all problems that keys have together are reported together") {
   TrainSettings s;
-  s.model.heads = 3;                // does not divide hidden = 128
-  s.train.batch = 13;               // nor micro_batch = 6 this
-  s.train.min_lr = 1;               // above lr
+  s.model.heads = 3;   // does not divide hidden = 128
+  s.train.batch = 13;  // nor micro_batch = 6 this
+  s.train.min_lr = 1;  // above lr
   s.run.device = "gpu";
-  s.mesh.dp = 2;                    // and there are 3 ranks
+  s.mesh.dp = 2;  // and there are 3 ranks
   CHECK_THROWS_AS(validate(s, 3), InvalidArgument);
   CHECK_THROWS_WITH(validate(s, 3), test::contains("hidden % heads = 128 % 3") &&
-                                     test::contains("batch % (dp·micro_batch) = 13 % (2·6)") &&
+                                        test::contains("batch % (dp·micro_batch) = 13 % (2·6)") &&
                                         test::contains("2·1·1 = 2 ≠ 3 ranks") &&
-                                     test::contains("train.min_lr") && test::contains("gpu"));
+                                        test::contains("train.min_lr") && test::contains("gpu"));
 }
 
 }  // namespace

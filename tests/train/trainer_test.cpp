@@ -52,7 +52,8 @@ TEST_CASE("training lowers the loss, and metrics hold what they say") {
 
 TEST_CASE("evaluation changes nothing and is the same each time") {
   Training a, b;
-  Loader held_out{counting(300), a.mesh,
+  Loader held_out{counting(300),
+                  a.mesh,
                   {.batch = 6, .micro_batch = 1, .sequence = 8, .order = DataOrder::sequential}};
   double const before = a.trainer.evaluate(held_out, 3);
   CHECK(a.trainer.evaluate(held_out, 3) == before);
@@ -68,7 +69,8 @@ TEST_CASE("run_to reports each step and evaluates at its interval and at the end
   Loader held_out{counting(300), t.mesh, {.batch = 6, .micro_batch = 1, .sequence = 8}};
   std::vector<Size> steps, evaluations;
   t.trainer.on_step([&](StepMetrics const& m) { steps.push_back(m.step); });
-  t.trainer.evaluate_every(2, held_out, 1, [&](EvaluationMetrics const& m) { evaluations.push_back(m.step); });
+  t.trainer.evaluate_every(2, held_out, 1,
+                           [&](EvaluationMetrics const& m) { evaluations.push_back(m.step); });
   t.trainer.run_to(5);
   CHECK(steps == std::vector<Size>{1, 2, 3, 4, 5});
   CHECK(evaluations == std::vector<Size>{2, 4, 5});
@@ -91,12 +93,16 @@ TEST_CASE("weights that are not finite: the step is skipped on all ranks and tra
 TEST_CASE("replicas that drift apart are noticed") {
   if (test::runtime().size() == 1) return;
   Training t;
-  // An element that this rank does not own: ZeRO-1 would overwrite the change, so it is made after the last step.
+  // An element that this rank does not own: ZeRO-1 would overwrite the change, so it is made after
+  // the last step.
   t.trainer.step();
-  if (test::runtime().rank() == 1) t.parameters.all().front().parameter->value().data<float>()[0] += 1;
+  if (test::runtime().rank() == 1)
+    t.parameters.all().front().parameter->value().data<float>()[0] += 1;
   AdamW still{t.parameters, {}};
-  Trainer checking{test::runtime(), t.mesh, t.model, still, t.loader, {.rate = {.lr = 0}, .check_every = 1}};
-  CHECK_THROWS_WITH(checking.step(), test::contains("replicas hold different weights after step 1"));
+  Trainer checking{test::runtime(), t.mesh,   t.model,
+                   still,           t.loader, {.rate = {.lr = 0}, .check_every = 1}};
+  CHECK_THROWS_WITH(checking.step(),
+                    test::contains("replicas hold different weights after step 1"));
 }
 
 TEST_CASE("options that do not fit are refused") {

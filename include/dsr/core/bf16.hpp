@@ -23,7 +23,9 @@ struct Bf16 {
     std::uint32_t const rounded = nan ? word | 0x400000U : word + 0x7FFFU + (word >> 16 & 1U);
     bits = static_cast<std::uint16_t>(rounded >> 16);
   }
-  explicit operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+  explicit operator float() const {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  }
   bool operator==(Bf16 const&) const = default;
 };
 

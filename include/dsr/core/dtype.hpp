@@ -25,7 +25,8 @@ constexpr std::int64_t size_of(DType type) {
   return 0;
 }
 
-/// What sums over values of a type are kept in: statistics, gradients, moments. f32 for bf16, else the type itself.
+/// What sums over values of a type are kept in: statistics, gradients, moments. f32 for bf16, else
+/// the type itself.
 constexpr DType accumulator_of(DType type) { return type == DType::bf16 ? DType::f32 : type; }
 
 /// "u8", "i32", "i64", "bf16", "f32" or "f64".

@@ -2,7 +2,8 @@
 #pragma once
 /// Bytes between and on devices: transfer copies, zero clears; both in the order of a stream.
 ///
-///     transfer(on_host, on_device, stream);          // host memory should come from Buffer::pinned
+///     // host memory should come from Buffer::pinned
+///     transfer(on_host, on_device, stream);
 ///     transfer(result, on_host, stream);  stream.synchronize();
 #include "dsr/core/stream.hpp"
 #include "dsr/core/tensor.hpp"

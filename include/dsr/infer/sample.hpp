@@ -21,11 +21,13 @@ struct SampleOptions {
   void validate() const;
 };
 
-/// The generated tokens, without the prompt; the same on every rank of a replica, and on every mesh up to rounding.
+/// The generated tokens, without the prompt; the same on every rank of a replica, and on every mesh
+/// up to rounding.
 ///
 /// Needs       a pass whose arenas hold one sequence of the model in Mode::evaluate
 /// Collective  over the replica's ranks; prompt and options must be the same on all of them
 /// Throws      InvalidArgument if the prompt is empty or holds a token outside the vocabulary
-std::vector<std::int32_t> sample(Gpt& model, Pass& pass, std::vector<std::int32_t> prompt, SampleOptions const& options);
+std::vector<std::int32_t> sample(Gpt& model, Pass& pass, std::vector<std::int32_t> prompt,
+                                 SampleOptions const& options);
 
 }  // namespace dsr

@@ -14,7 +14,8 @@
 
 namespace dsr {
 
-/// Throws InvalidArgument (an equation, and the nearest shapes that fit) unless a shape has `ranks` ranks.
+/// Throws InvalidArgument (an equation, and the nearest shapes that fit) unless a shape has `ranks`
+/// ranks.
 void require_ranks(MeshShape const& shape, int ranks);
 
 /// Does not copy; moves. Must not outlive the Runtime or group it was made from.

@@ -19,34 +19,39 @@ enum class ModelBias : std::uint8_t { no, yes };
 /// Sizes of a model; pure numbers.
 struct GptConfig {
   Size layers = 4, hidden = 128, heads = 4;
-  Size groups = 0;            ///< key-value groups; 0: as many as heads
-  Size ffn = 0;               ///< inner size; 0: 4·hidden
+  Size groups = 0;  ///< key-value groups; 0: as many as heads
+  Size ffn = 0;     ///< inner size; 0: 4·hidden
   Size vocabulary = 256;
-  Size sequence = 64;         ///< tokens, and rows of the position table
+  Size sequence = 64;  ///< tokens, and rows of the position table
   ModelBias bias = ModelBias::yes;
   HeadWeight head = HeadWeight::tied;
   Size inner() const { return ffn == 0 ? 4 * hidden : ffn; }
   Size groups_or_heads() const { return groups == 0 ? heads : groups; }
-  /// Throws InvalidArgument, all problems in one text, if sizes are below 1, or hidden % heads or heads % groups is not 0.
+  /// Throws InvalidArgument, all problems in one text, if sizes are below 1, or hidden % heads or
+  /// heads % groups is not 0.
   void validate() const;
-  /// Also what the mesh cannot divide: one equation a line, then the nearest mesh shapes of as many ranks that fit.
+  /// Also what the mesh cannot divide: one equation a line, then the nearest mesh shapes of as many
+  /// ranks that fit.
   void validate(MeshShape const& mesh) const;
 };
 
 GptConfig gpt2_124m();
 GptConfig gpt_1_3b();
 
-/// Weights start normal(0, 0.02), residual projections normal(0, 0.02/√(2·layers)), biases 0, gammas 1.
+/// Weights start normal(0, 0.02), residual projections normal(0, 0.02/√(2·layers)), biases 0,
+/// gammas 1.
 class Gpt : public Layer {
  public:
-  /// make_ffn: another FFN for every block; empty: Ffn. Throws as GptConfig::validate(mesh) does, before communication.
+  /// make_ffn: another FFN for every block; empty: Ffn. Throws as GptConfig::validate(mesh) does,
+  /// before communication.
   Gpt(GptConfig config, Mesh const& mesh, FfnFactory make_ffn = {});
   /// x, y, dx and dy are not used: the batch comes from the pass and the loss goes to it.
   void forward(Pass& pass, Tensor x, Tensor y) override;
   void backward(Pass& pass, Tensor dy, Tensor dx) override;
   void visit(Visitor& visitor) override;
 
-  /// logits [V] after token `row` of the batch, on every rank of the replica. The pass is in Mode::evaluate.
+  /// logits [V] after token `row` of the batch, on every rank of the replica. The pass is in
+  /// Mode::evaluate.
   void logits(Pass& pass, Size row, Tensor out);
   GptConfig const& config() const { return config_; }
 

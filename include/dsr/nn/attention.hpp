@@ -13,8 +13,8 @@ namespace dsr {
 
 struct AttentionOptions {
   Size hidden = 0;
-  Size heads = 0;             ///< N
-  Size groups = 0;            ///< G key-value groups; 0: as many as heads
+  Size heads = 0;   ///< N
+  Size groups = 0;  ///< G key-value groups; 0: as many as heads
   Bias bias = Bias::by_layer;
   double stddev = 0.02;
   double output_stddev = 0.02;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Block: norm, attention, norm, FFN, with residual additions fused into the norms and dropout on both branches.
+/// Block: norm, attention, norm, FFN, with residual additions fused into the norms and dropout on
+/// both branches.
 ///
 ///     Block block{attention_options, ffn_options, mesh, {.number = i}};
-///     block.forward(pass, x, y);          // residual pairs: x [1 or 2, T/R, H/C] → y [2, T/R, H/C]
+///     // residual pairs: x [1 or 2, T/R, H/C] → y [2, T/R, H/C]
+///     block.forward(pass, x, y);
 #include <functional>
 #include <memory>
 
@@ -24,7 +26,8 @@ struct BlockOptions {
   FfnFactory make_ffn = {};  ///< empty: Ffn with `ffn`
 };
 
-/// forward leaves the sum of x's pair in its last element (see AddNorm). backward: dy, dx [T/R, H/C].
+/// forward leaves the sum of x's pair in its last element (see AddNorm). backward: dy, dx [T/R,
+/// H/C].
 class Block : public Layer {
  public:
   Block(BlockOptions options, Mesh const& mesh);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Embedding2D: token and learned position tables, cut by rows over row × col; the first stage of a model.
+/// Embedding2D: token and learned position tables, cut by rows over row × col; the first stage of a
+/// model.
 ///
 ///     Embedding2D embedding{{.vocabulary = V, .positions = S, .hidden = H}, mesh};
 ///     embedding.forward(pass, {}, x);               // reads pass.batch(); x [T/R, H/C]
@@ -18,7 +19,8 @@ struct Embedding2DOptions {
 /// x = tokens.weight[token] + positions.weight[position], with dropout if the pass has any.
 ///
 /// Shapes      tables [V/(R·C), H] and [S/(R·C), H], rows padded; x [T/R, H/C]
-/// Cost        one partial [T, H] reduce-scattered over col, then row; backward gathers over row, then col
+/// Cost        one partial [T, H] reduce-scattered over col, then row; backward gathers over row,
+///             then col
 /// Throws      InvalidArgument if H % C != 0
 class Embedding2D : public Layer {
  public:

@@ -3,15 +3,20 @@
 /// Layer: what a model is made of, and what users derive from. A model is a Layer too.
 ///
 ///     class Relu : public dsr::Layer {
-///       void forward (dsr::Pass& pass, dsr::Tensor x, dsr::Tensor y) override { …; pass.keep(*this, x); }
-///       void backward(dsr::Pass& pass, dsr::Tensor dy, dsr::Tensor dx) override { x = pass.kept(*this); … }
+///       void forward(dsr::Pass& pass, dsr::Tensor x, dsr::Tensor y) override {
+///         …; pass.keep(*this, x);
+///       }
+///       void backward(dsr::Pass& pass, dsr::Tensor dy, dsr::Tensor dx) override {
+///         x = pass.kept(*this); …
+///       }
 ///       void visit(dsr::Visitor&) override {}
 ///     };
 ///
-/// Contract. The caller allocates y and dx. What forward was given as x stays unchanged until the same layer's
-/// backward has run, so a layer keeps views, not copies; memory for inner results that backward reads comes from
-/// Pass::make_saved, other memory from Pass::scratch. forward calls run in one order and backward calls in the
-/// exact reverse. backward overwrites dx and adds into gradients; it reduces nothing over dp.
+/// Contract. The caller allocates y and dx. What forward was given as x stays unchanged until the
+/// same layer's backward has run, so a layer keeps views, not copies; memory for inner results that
+/// backward reads comes from Pass::make_saved, other memory from Pass::scratch. forward calls run
+/// in one order and backward calls in the exact reverse. backward overwrites dx and adds into
+/// gradients; it reduces nothing over dp.
 #include "dsr/core/tensor.hpp"
 #include "dsr/state/visitor.hpp"
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// LmHead: projection to the vocabulary and cross entropy, vocabulary cut over row × col; a model's last stage.
+/// LmHead: projection to the vocabulary and cross entropy, vocabulary cut over row × col; a model's
+/// last stage.
 ///
 ///     LmHead head{{.vocabulary = V, .hidden = H}, mesh, &embedding.tokens()};    // tied
 ///     head.forward(pass, x, {});           // adds the loss sum to pass.loss(); x [T/R, H/C]
 ///
-/// In Mode::train forward also computes gradients, chunk by chunk of tokens, so that logits are made once and never
-/// stored whole: the gradient of a sum needs no factor from outside. backward only hands dx on.
+/// In Mode::train forward also computes gradients, chunk by chunk of tokens, so that logits are
+/// made once and never stored whole: the gradient of a sum needs no factor from outside. backward
+/// only hands dx on.
 #include <memory>
 
 #include "dsr/nn/layer.hpp"
@@ -21,8 +23,9 @@ struct LmHeadOptions {
 };
 
 /// Shapes      x [T/R, H/C], weight [V/(R·C), H], rows padded
-/// Cost        elements sent: gather and scatter of x, each (R−1)·u over row and R·(C−1)·u over col, u = T·H/(R·C);
-///             statistics over row × col: all-reduce of 1 and of 2 numbers per token, chunk by chunk
+/// Cost        elements sent: gather and scatter of x, each (R−1)·u over row and R·(C−1)·u over
+///             col, u = T·H/(R·C); statistics over row × col: all-reduce of 1 and of 2 numbers per
+///             token, chunk by chunk
 /// Collective  over row, col and row × col
 class LmHead : public Layer {
  public:
@@ -32,7 +35,8 @@ class LmHead : public Layer {
   void backward(Pass& pass, Tensor dy, Tensor dx) override;
   void visit(Visitor& visitor) override;
 
-  /// logits [V] of token `row` of the micro-batch, on every rank of the replica. Mode::evaluate only.
+  /// logits [V] of token `row` of the micro-batch, on every rank of the replica. Mode::evaluate
+  /// only.
   void logits(Pass& pass, Tensor x, Size row, Tensor out);
 
  private:

@@ -3,10 +3,11 @@
 /// AddNorm: the residual addition and the LayerNorm after it, in one.
 ///
 ///     AddNorm norm{H, mesh};
-///     norm.forward(pass, x, y);       // x [2, T/R, H/C] = (sum, branch): branch becomes sum + branch, y its norm
+///     // x [2, T/R, H/C] = (sum, branch): branch becomes sum + branch, y its norm
+///     norm.forward(pass, x, y);
 ///
-/// The residual stream travels as (sum, pending branch), [2, T/R, H/C], or as [1, T/R, H/C] where nothing is
-/// pending. Its gradient is one [T/R, H/C]: sum and branch have the same.
+/// The residual stream travels as (sum, pending branch), [2, T/R, H/C], or as [1, T/R, H/C] where
+/// nothing is pending. Its gradient is one [T/R, H/C]: sum and branch have the same.
 #include <optional>
 
 #include "dsr/nn/layer.hpp"
@@ -32,7 +33,8 @@ class AddNorm : public Layer {
   void forward(Pass& pass, Tensor sum, Tensor branch, Tensor y);
   /// dx = gradient through the norm alone.
   void backward(Pass& pass, Tensor dy, Tensor dx) override;
-  /// dx = gradient through the norm + dresidual, what reached the sum by other ways; dx may be dresidual.
+  /// dx = gradient through the norm + dresidual, what reached the sum by other ways; dx may be
+  /// dresidual.
   void backward(Pass& pass, Tensor dy, Tensor dresidual, Tensor dx);
   void visit(Visitor& visitor) override;
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Pass: one micro-batch's way through a model: its Batch, its streams, what backward needs, and scratch memory.
+/// Pass: one micro-batch's way through a model: its Batch, its streams, what backward needs, and
+/// scratch memory.
 ///
 ///     Pass pass{mesh, compute, exchange, measure(model, mesh, B, S, options).arenas, options};
 
-///     pass.begin(batch, Mode::train, step);  model.forward(pass, {}, {});  model.backward(pass, {}, {});
+///     pass.begin(batch, Mode::train, step);
+///     model.forward(pass, {}, {});  model.backward(pass, {}, {});
 ///
 /// Nothing in it allocates from the system: addresses repeat from step to step.
 #include <array>
@@ -27,10 +29,10 @@ enum class Mode : std::uint8_t { train, evaluate };
 enum class Regather : std::uint8_t { no, yes };
 
 struct PassOptions {
-  DType dtype = DType::f32;          ///< of activations: f32 or f64 on the CPU, bf16 on CUDA
+  DType dtype = DType::f32;  ///< of activations: f32 or f64 on the CPU, bf16 on CUDA
   Regather regather = Regather::yes;
-  std::uint64_t seed = 1;            ///< of dropout
-  double dropout = 0;                ///< probability; 0 in Mode::evaluate whatever is given here
+  std::uint64_t seed = 1;  ///< of dropout
+  double dropout = 0;      ///< probability; 0 in Mode::evaluate whatever is given here
 };
 
 struct ArenaSizes {
@@ -54,7 +56,8 @@ class Scratch {
   Size mark_;
 };
 
-/// Neither copies nor moves: layers hold references during a call. One host thread. Mesh and streams must outlive it.
+/// Neither copies nor moves: layers hold references during a call. One host thread. Mesh and
+/// streams must outlive it.
 class Pass {
  public:
   /// `compute` and `exchange` may be on another device than the mesh only if all three are meta.
@@ -62,8 +65,9 @@ class Pass {
   Pass(Pass const&) = delete;
   Pass& operator=(Pass const&) = delete;
 
-  /// Starts a micro-batch: forgets what was kept, frees saved memory, zeroes nothing. The batch lies on the host; on CUDA
-  /// its tokens are copied to the device, and the caller's memory may be used again at once.
+  /// Starts a micro-batch: forgets what was kept, frees saved memory, zeroes nothing. The batch
+  /// lies on the host; on CUDA its tokens are copied to the device, and the caller's memory may be
+  /// used again at once.
   void begin(Batch const& batch, Mode mode, Size step);
 
   Batch const& batch() const { return batch_; }
@@ -93,16 +97,20 @@ class Pass {
   /// Remembers a view for the layer's backward; kept() gives the views back in reverse order.
   /// In Mode::evaluate keep() does nothing.
   void keep(Layer const& layer, Tensor view);
-  /// Throws InvalidArgument if the latest view is another layer's: forward and backward do not mirror.
+  /// Throws InvalidArgument if the latest view is another layer's: forward and backward do not
+  /// mirror.
   Tensor kept(Layer const& layer);
   /// A frame of scratch memory: auto frame = pass.scratch();
   Scratch scratch() { return Scratch{scratch_}; }
 
-  /// Loss sum of this micro-batch so far, [1] f64, the same on all ranks of the replica; layers add into it.
+  /// Loss sum of this micro-batch so far, [1] f64, the same on all ranks of the replica; layers add
+  /// into it.
   Tensor loss() const { return loss_; }
 
   /// Tells whoever reduces gradients that one use of a parameter has added its part.
-  void gradient_added(Parameter& parameter) { if (on_gradient_) on_gradient_(parameter); }
+  void gradient_added(Parameter& parameter) {
+    if (on_gradient_) on_gradient_(parameter);
+  }
   /// Sets what gradient_added calls; empty: nothing.
   void on_gradient(std::function<void(Parameter&)> callback) { on_gradient_ = std::move(callback); }
 
@@ -137,21 +145,22 @@ class Pass {
   std::function<void(Parameter&)> on_gradient_;
 };
 
-/// A Batch for a meta Pass: shapes without memory, T padded to a multiple of the mesh's row size; only the sequence
-/// starts are real, since what attention does depends on them.
+/// A Batch for a meta Pass: shapes without memory, T padded to a multiple of the mesh's row size;
+/// only the sequence starts are real, since what attention does depends on them.
 struct MetaBatch {
   std::vector<std::int32_t> starts;
   Batch batch;  ///< views `starts`
 };
 MetaBatch meta_batch(Mesh const& mesh, Size sequences, Size sequence_tokens);
 
-/// Everything a micro-batch of a model does, found by running its layers on meta streams and a meta mesh of the
-/// same shape; touches no data, so the real layers can be measured.
+/// Everything a micro-batch of a model does, found by running its layers on meta streams and a meta
+/// mesh of the same shape; touches no data, so the real layers can be measured.
 struct Measured {
   ArenaSizes arenas;
-  Work work;                               ///< of compute, forward and backward
+  Work work;                                         ///< of compute, forward and backward
   std::vector<std::pair<AxisSet, Traffic>> traffic;  ///< of groups that were used
 };
-Measured measure(Layer& model, Mesh const& mesh, Size sequences, Size sequence_tokens, PassOptions options);
+Measured measure(Layer& model, Mesh const& mesh, Size sequences, Size sequence_tokens,
+                 PassOptions options);
 
 }  // namespace dsr

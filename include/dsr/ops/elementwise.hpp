@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Passes over memory: fill, copy, add, bias, GELU, dropout. Contiguous tensors of one float dtype (f32 or f64)
-/// unless said otherwise. M rows of N features; higher ranks are read as [product of the rest, last].
+/// Passes over memory: fill, copy, add, bias, GELU, dropout. Contiguous tensors of one float dtype
+/// (f32 or f64) unless said otherwise. M rows of N features; higher ranks are read as [product of
+/// the rest, last].
 ///
 ///     add_bias(y, bias, stream);                     // y [M, N] += bias [N]
 ///     gelu(h, bias, y, stream);                      // h += bias; y = gelu(h)
@@ -13,7 +14,8 @@ namespace dsr {
 
 /// x = value. Any dtype.
 void fill(Tensor x, double value, Stream& stream);
-/// out = x. Any equal dtypes and shapes; views with unit stride in the last dimension may be strided.
+/// out = x. Any equal dtypes and shapes; views with unit stride in the last dimension may be
+/// strided.
 void copy(Tensor x, Tensor out, Stream& stream);
 /// out = a + b; out may be a or b.
 void add(Tensor a, Tensor b, Tensor out, Stream& stream);
@@ -32,8 +34,8 @@ void gelu(Tensor h, Tensor bias, Tensor y, Stream& stream);
 void gelu_backward(Tensor h, Tensor dy, Tensor dh, Tensor dbias, Stream& stream);
 
 /// Which elements dropout keeps: element (row m, feature n) is kept if the Philox value for
-/// key and counter (ordinals[m], positions[m], (first_feature + n) / 4), word (first_feature + n) % 4, is at least
-/// probability as a fraction of 2³². The same bits on every mesh.
+/// key and counter (ordinals[m], positions[m], (first_feature + n) / 4), word (first_feature + n) %
+/// 4, is at least probability as a fraction of 2³². The same bits on every mesh.
 struct DropoutMask {
   double probability = 0;  ///< of being dropped, in [0, 1)
   RandomKey key;

@@ -2,7 +2,8 @@
 #pragma once
 /// Matrix products of views, single or in strided batches.
 ///
-///     matmul(x, w, y, {.b = Transpose::yes}, stream);                   // y [T, F] = x [T, H] · w [F, H]ᵀ
+///     // y [T, F] = x [T, H] · w [F, H]ᵀ
+///     matmul(x, w, y, {.b = Transpose::yes}, stream);
 ///     matmul(dy, x, dw, {.a = Transpose::yes, .beta = 1}, stream);      // dw [F, H] += dyᵀ · x
 #include "dsr/core/stream.hpp"
 #include "dsr/core/tensor.hpp"
@@ -19,9 +20,10 @@ struct MatmulOptions {
 
 /// out = alpha · op(a) · op(b) + beta · out.
 ///
-/// Shapes      op(a) [M, K], op(b) [K, N], out [M, N]; views with any row stride, unit stride in the last dimension.
-///             A leading dimension of n is a batch of n; operands without it are used by every member. If out has
-///             none while a or b has, the products are summed into it.
+/// Shapes      op(a) [M, K], op(b) [K, N], out [M, N]; views with any row stride, unit stride in
+///             the last dimension. A leading dimension of n is a batch of n; operands without it
+///             are used by every member. If out has none while a or b has, the products are summed
+///             into it.
 /// Work        2·M·N·K flops per member
 /// Throws      InvalidArgument if shapes, dtypes (equal; f32 or f64) or strides do not fit
 void matmul(Tensor a, Tensor b, Tensor out, MatmulOptions options, Stream& stream);

@@ -15,16 +15,18 @@ void add_sum_of_squares(Tensor x, Tensor total, Stream& stream);
 /// One AdamW step's numbers.
 struct AdamWStep {
   double lr = 0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
-  double gradient_scale = 1;  ///< what turns the gradient's sum into the gradient: clip factor / tokens
-  Size number = 1;            ///< counts from 1; bias correction uses it
+  /// What turns the gradient's sum into the gradient: clip factor / tokens.
+  double gradient_scale = 1;
+  Size number = 1;  ///< counts from 1; bias correction uses it
 };
 
 /// g = gradient·scale; m = β1·m + (1−β1)·g; v = β2·v + (1−β2)·g²;
 /// value = value·(1 − lr·decay) − lr·(m/(1−β1ⁿ))/(√(v/(1−β2ⁿ)) + eps).
 ///
-/// Shapes      four contiguous tensors [n], one dtype (f32 or f64). rounded, if defined, is bf16 [n] and gets the new
-///             value rounded to nearest
+/// Shapes      four contiguous tensors [n], one dtype (f32 or f64). rounded, if defined, is bf16
+///             [n] and gets the new value rounded to nearest
 /// Source      Loshchilov and Hutter 2019, arXiv:1711.05101 (decoupled decay)
-void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step, Tensor rounded, Stream& stream);
+void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step, Tensor rounded,
+           Stream& stream);
 
 }  // namespace dsr

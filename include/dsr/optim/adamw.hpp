@@ -29,25 +29,28 @@ struct StepResult {
   StepOutcome outcome = StepOutcome::applied;
 };
 
-/// Where values are bf16 it keeps an f32 master of each value that it updates. Moves. Parameters must outlive it.
+/// Where values are bf16 it keeps an f32 master of each value that it updates. Moves. Parameters
+/// must outlive it.
 class AdamW {
  public:
   AdamW(Parameters& parameters, AdamWOptions options = {});
   AdamW(AdamW&&) noexcept = default;
 
-  /// One step from reduced gradient sums over `tokens` tokens of the whole job; collective over the world.
-  /// A norm that is not finite changes nothing and is counted. With ZeRO-1 the new weights are gathered.
+  /// One step from reduced gradient sums over `tokens` tokens of the whole job; collective over the
+  /// world. A norm that is not finite changes nothing and is counted. With ZeRO-1 the new weights
+  /// are gathered.
   StepResult step(Size tokens, double lr, Stream& compute, Stream& exchange);
 
   AdamWOptions const& options() const { return options_; }
   Parameters& parameters() { return *parameters_; }
-  Size steps() const { return steps_; }             ///< applied
+  Size steps() const { return steps_; }  ///< applied
   Size skipped() const { return skipped_; }
   /// Bytes of moments and master weights on this rank.
   Size state_bytes() const;
 
  private:
-  /// A part of a flat buffer that this rank updates, its moments, and its master if values are bf16.
+  /// A part of a flat buffer that this rank updates, its moments, and its master if values are
+  /// bf16.
   struct Owned {
     std::size_t flat = 0, bucket = 0;
     FlatRange range;

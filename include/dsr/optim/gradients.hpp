@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// GradientReducer: adds up the gradients of all ranks that share parameters, bucket by bucket, beside backward.
+/// GradientReducer: adds up the gradients of all ranks that share parameters, bucket by bucket,
+/// beside backward.
 ///
 ///     GradientReducer reducer{parameters, stream, exchange, ZeroStage::one};
 ///     reducer.begin();                                             // before the last micro-batch
@@ -14,8 +15,9 @@
 
 namespace dsr {
 
-/// zero: every rank holds all sums and all optimizer state. one (ZeRO-1): each rank of a parameter's partial_over
-/// group holds an equal part. Source: Rajbhandari et al. 2020, arXiv:1910.02054.
+/// zero: every rank holds all sums and all optimizer state. one (ZeRO-1): each rank of a
+/// parameter's partial_over group holds an equal part. Source: Rajbhandari et al. 2020,
+/// arXiv:1910.02054.
 enum class ZeroStage : std::uint8_t { zero = 0, one = 1 };
 
 /// Does not move: passes hold a reference. Parameters and streams must outlive it.
@@ -44,9 +46,9 @@ class GradientReducer {
   Stream* compute_;
   Stream* exchange_;
   ZeroStage zero_;
-  std::vector<int> uses_left_;        // by parameter
-  std::vector<BucketNumber> order_;   // in which all ranks issue
-  std::size_t next_ = 0;              // the first bucket of order_ that was not issued
+  std::vector<int> uses_left_;       // by parameter
+  std::vector<BucketNumber> order_;  // in which all ranks issue
+  std::size_t next_ = 0;             // the first bucket of order_ that was not issued
 };
 
 }  // namespace dsr

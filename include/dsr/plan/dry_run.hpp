@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// What one optimizer step needs and moves on any mesh, found by running the real layers on `meta`: no MPI, no memory.
+/// What one optimizer step needs and moves on any mesh, found by running the real layers on `meta`:
+/// no MPI, no memory.
 ///
-///     DryRun run = dry_run(gpt2_124m(), {.dp = 4, .row = 2}, {.micro_batch = 8, .accumulation = 2});
+///     DryRun run = dry_run(gpt2_124m(), {.dp = 4, .row = 2}, {.micro_batch = 8});
 ///     std::cout << report(run);
 #include <string>
 #include <utility>
@@ -15,8 +16,8 @@
 namespace dsr {
 
 struct DryRunOptions {
-  Size micro_batch = 1;         ///< sequences of a replica in one forward
-  Size accumulation = 1;        ///< micro-batches in a step
+  Size micro_batch = 1;   ///< sequences of a replica in one forward
+  Size accumulation = 1;  ///< micro-batches in a step
   ZeroStage zero = ZeroStage::zero;
   PassOptions pass = {};
   FfnFactory make_ffn = {};
@@ -27,13 +28,14 @@ struct DryRun {
   GptConfig config = {};
   MeshShape mesh = {};
   DryRunOptions options = {};
-  Size global_parameters = 0;   ///< elements, each counted once
-  Size parameter_bytes = 0;     ///< values and gradients, padding included
-  Size optimizer_bytes = 0;     ///< moments
+  Size global_parameters = 0;  ///< elements, each counted once
+  Size parameter_bytes = 0;    ///< values and gradients, padding included
+  Size optimizer_bytes = 0;    ///< moments
   ArenaSizes arenas = {};
-  Work work = {};               ///< forward and backward of one micro-batch
+  Work work = {};  ///< forward and backward of one micro-batch
   std::vector<std::pair<AxisSet, Traffic>> micro_batch = {};  ///< by group, one micro-batch
-  std::vector<std::pair<AxisSet, Traffic>> update = {};       ///< by group: gradients, norm, weights; once a step
+  /// By group: gradients, norm, weights; once a step.
+  std::vector<std::pair<AxisSet, Traffic>> update = {};
   Size total_bytes() const {
     return parameter_bytes + optimizer_bytes + arenas.saved_bytes + arenas.scratch_bytes;
   }

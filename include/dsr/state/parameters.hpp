@@ -23,7 +23,8 @@ namespace dsr {
 
 struct ParameterOptions {
   std::uint64_t seed = 1;
-  DType dtype = DType::f32;           ///< of values: bf16, f32 or f64; gradients are accumulator_of(dtype)
+  /// Of values: bf16, f32 or f64; gradients are accumulator_of(dtype).
+  DType dtype = DType::f32;
   Size bucket_bytes = Size{4} << 20;  ///< a bucket is closed once it holds so much
   /// Throws InvalidArgument if dtype is not a float type or bucket_bytes < 1.
   void validate() const;

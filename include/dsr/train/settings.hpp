@@ -20,8 +20,8 @@
 
 namespace dsr {
 
-/// Rank 0 reads the command line's file, all ranks parse the same text. Throws IoError (as AgreedError) or
-/// InvalidArgument with all problems, on every rank.
+/// Rank 0 reads the command line's file, all ranks parse the same text. Throws IoError (as
+/// AgreedError) or InvalidArgument with all problems, on every rank.
 void read_settings(KeyTable& table, CommandLine const& line, Runtime& runtime);
 
 MeshShape mesh_shape(TrainSettings const& settings);
@@ -36,8 +36,9 @@ LoaderOptions evaluation_options(TrainSettings const& settings);
 NcclOptions nccl_options(TrainSettings const& settings);
 DryRunOptions dry_run_options(TrainSettings const& settings);
 
-/// Everything that settings alone can get wrong (sizes, mesh and model, batch, device), before any data is read.
-/// `ranks`: of the job; for a dry run those of the mesh. Throws one InvalidArgument with all problems.
+/// Everything that settings alone can get wrong (sizes, mesh and model, batch, device), before any
+/// data is read. `ranks`: of the job; for a dry run those of the mesh. Throws one InvalidArgument
+/// with all problems.
 void validate(TrainSettings const& settings, int ranks);
 
 /// The training and validation tokens of [data]; collective, throws the same error on every rank.
@@ -46,7 +47,8 @@ struct TrainingData {
 };
 TrainingData open_data(TrainSettings const& settings, Runtime& runtime);
 
-/// Makes run.dir and opens its metrics.jsonl on rank 0; null on other ranks. Collective, throws AgreedError.
+/// Makes run.dir and opens its metrics.jsonl on rank 0; null on other ranks. Collective, throws
+/// AgreedError.
 std::unique_ptr<MetricsWriter> open_metrics(TrainSettings const& settings, Runtime& runtime);
 
 }  // namespace dsr

@@ -9,8 +9,8 @@
 
 namespace dsr {
 
-/// Rank 0 prints a status line for each step of run_to, with the time left until `steps`, and writes it to
-/// `metrics` (may be null); other ranks do nothing.
+/// Rank 0 prints a status line for each step of run_to, with the time left until `steps`, and
+/// writes it to `metrics` (may be null); other ranks do nothing.
 void report_to(Trainer& trainer, Runtime const& runtime, Size steps, MetricsWriter* metrics);
 
 /// The same for evaluations, for Trainer::evaluate_every.

@@ -22,28 +22,33 @@ namespace dsr {
 
 struct TrainerOptions {
   LearningRate rate = {};
-  PassOptions pass = {};    ///< dtype must be the parameters'
-  Size check_every = 100;   ///< steps between checks that replicas hold the same bits; 0: never
+  PassOptions pass = {};   ///< dtype must be the parameters'
+  Size check_every = 100;  ///< steps between checks that replicas hold the same bits; 0: never
 };
 
-/// Neither copies nor moves. All that it is given must outlive it. Collective: every rank makes the same calls.
+/// Neither copies nor moves. All that it is given must outlive it. Collective: every rank makes the
+/// same calls.
 class Trainer {
  public:
-  /// Collective over the world. Throws InvalidArgument if options do not fit, OutOfMemory with the bytes needed.
-  Trainer(Runtime& runtime, Mesh const& mesh, Layer& model, AdamW& optimizer, Loader& loader, TrainerOptions options);
+  /// Collective over the world. Throws InvalidArgument if options do not fit, OutOfMemory with the
+  ///            bytes needed.
+  Trainer(Runtime& runtime, Mesh const& mesh, Layer& model, AdamW& optimizer, Loader& loader,
+          TrainerOptions options);
   Trainer(Trainer const&) = delete;
   Trainer& operator=(Trainer const&) = delete;
 
   /// One optimizer step. Throws Error if replicas that must be equal are not.
   StepMetrics step();
-  /// Mean loss over `batches` batches of a loader from its start, or all of it if it has fewer; changes no weight.
+  /// Mean loss over `batches` batches of a loader from its start, or all of it if it has fewer;
+  /// changes no weight.
   double evaluate(Loader& loader, Size batches);
   /// Steps until `steps` have been done in all.
   void run_to(Size steps);
   /// Called after each step of run_to, on every rank.
   void on_step(std::function<void(StepMetrics const&)> callback) { on_step_ = std::move(callback); }
   /// run_to evaluates every `every` steps and after the last one; `report` is called on every rank.
-  void evaluate_every(Size every, Loader& loader, Size batches, std::function<void(EvaluationMetrics const&)> report);
+  void evaluate_every(Size every, Loader& loader, Size batches,
+                      std::function<void(EvaluationMetrics const&)> report);
 
   Size steps_done() const { return steps_done_; }
   Pass& pass() { return *pass_; }
@@ -74,8 +79,8 @@ class Trainer {
   Loader* loader_;
   TrainerOptions options_;
   Stream compute_;
-  Stream exchange_;          // collectives over the model axes
-  Stream reduction_;         // collectives of gradients and weights
+  Stream exchange_;   // collectives over the model axes
+  Stream reduction_;  // collectives of gradients and weights
   std::optional<Pass> pass_;
   GradientReducer reducer_;
   Buffer totals_, totals_on_host_;

@@ -31,7 +31,8 @@ class Session {
   void set_timeout_s(double timeout_s);
   /// Makes errors of `comm` return, and takes it over.
   MPI_Comm own(MPI_Comm comm);
-  /// Something to do before the comms are freed: what a backend beside MPI must end while all ranks live.
+  /// Something to do before the comms are freed: what a backend beside MPI must end while all ranks
+  /// live.
   void at_end(std::function<void()> work);
   /// Does what at_end() was given, the last first, then frees the comms.
   void free_all();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// y = softmax(q·kᵀ/√D)·v, a task for each (sequence, head, block of queries). A task meets its keys block by block,
-/// keeping each row's maximum m, sum l of exp(score − m) and unnormalised output; a larger maximum rescales both.
-/// Tiles of scores above the diagonal are skipped.
+/// y = softmax(q·kᵀ/√D)·v, a task for each (sequence, head, block of queries). A task meets its
+/// keys block by block, keeping each row's maximum m, sum l of exp(score − m) and unnormalised
+/// output; a larger maximum rescales both. Tiles of scores above the diagonal are skipped.
 #include <limits>
 
 #include "libdsr/ops/cpu/attention_blocks.hpp"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// With p = exp(q·kᵀ/√D − log_sum) computed again, δ = Σ dy·y over a head's features and ds = p·(dy·vᵀ − δ)/√D:
-/// dv = pᵀ·dy, dk = dsᵀ·q, dq = ds·k. A task owns a (sequence, group): its query heads add into one dk and dv in a
-/// fixed order. Each block of keys meets every head's blocks of queries at or below the diagonal.
+/// With p = exp(q·kᵀ/√D − log_sum) computed again, δ = Σ dy·y over a head's features and ds =
+/// p·(dy·vᵀ − δ)/√D: dv = pᵀ·dy, dk = dsᵀ·q, dq = ds·k. A task owns a (sequence, group): its query
+/// heads add into one dk and dv in a fixed order. Each block of keys meets every head's blocks of
+/// queries at or below the diagonal.
 #include "libdsr/ops/cpu/attention_blocks.hpp"
 #include "libdsr/ops/cpu/cpu_backend.hpp"
 #include "libdsr/ops/cpu/vector_math.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// What attention's forward and backward share: where heads lie in qkv, and blocks of them in local memory.
+/// What attention's forward and backward share: where heads lie in qkv, and blocks of them in local
+/// memory.
 #include <algorithm>
 #include <cmath>
 
@@ -20,8 +21,12 @@ struct Heads {
   std::int32_t const* starts;
 
   Heads(Tensor const& qkv, Tensor const& sequence_starts)
-      : tokens(qkv.size(0)), groups(qkv.size(1)), queries(qkv.size(2) - 2), size(qkv.size(3)),
-        sequences(sequence_starts.size(0) - 1), starts(sequence_starts.data<std::int32_t>()) {}
+      : tokens(qkv.size(0)),
+        groups(qkv.size(1)),
+        queries(qkv.size(2) - 2),
+        size(qkv.size(3)),
+        sequences(sequence_starts.size(0) - 1),
+        starts(sequence_starts.data<std::int32_t>()) {}
 
   Size count() const { return groups * queries; }
   Size qkv_stride() const { return groups * (queries + 2) * size; }
@@ -31,7 +36,8 @@ struct Heads {
   double scale() const { return 1 / std::sqrt(static_cast<double>(size)); }
   Size longest() const {
     Size longest = 0;
-    for (Size b = 0; b < sequences; ++b) longest = std::max<Size>(longest, starts[b + 1] - starts[b]);
+    for (Size b = 0; b < sequences; ++b)
+      longest = std::max<Size>(longest, starts[b + 1] - starts[b]);
     return longest;
   }
 };

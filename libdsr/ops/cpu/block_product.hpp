@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Products of small matrices in the cache, for attention's blocks: a tile of kTileRows × two vectors of the result
-/// stays in registers while the inner dimension runs.
+/// Products of small matrices in the cache, for attention's blocks: a tile of kTileRows × two
+/// vectors of the result stays in registers while the inner dimension runs.
 ///
 ///     multiply_rows(a_rows, b, c, {.inner_begin = 0, .inner_end = keys, .columns = D});
 ///
@@ -71,16 +71,19 @@ inline void multiply_tile(Rowwise<T> a, BlockOf<T const> b, BlockOf<T> c, Extent
   }
 }
 
-/// kTileRows rows of c: c = or += Σ over k in [inner_begin, inner_end) of a(·, k)·b(k, ·), `columns` wide.
+/// kTileRows rows of c: c = or += Σ over k in [inner_begin, inner_end) of a(·, k)·b(k, ·),
+/// `columns` wide.
 template <class T>
 inline void multiply_rows(Rowwise<T> a, BlockOf<T const> b, BlockOf<T> c, Extent const& extent,
                           Into into) {
   Size column = 0;
   for (; column + 2 * kLanes<T> <= extent.columns; column += 2 * kLanes<T>) {
-    multiply_tile<T, 2>(a, {b.data + column, b.leading}, {c.data + column, c.leading}, extent, into);
+    multiply_tile<T, 2>(a, {b.data + column, b.leading}, {c.data + column, c.leading}, extent,
+                        into);
   }
   if (column < extent.columns) {
-    multiply_tile<T, 1>(a, {b.data + column, b.leading}, {c.data + column, c.leading}, extent, into);
+    multiply_tile<T, 1>(a, {b.data + column, b.leading}, {c.data + column, c.leading}, extent,
+                        into);
   }
 }
 

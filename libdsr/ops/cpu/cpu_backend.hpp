@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// The CPU backend: one template for f32 and f64 behind each op, grouped in files by family. CBLAS multiplies
-/// matrices; OpenMP shares rows, tiles and heads among threads. A result never depends on the number of threads.
+/// The CPU backend: one template for f32 and f64 behind each op, grouped in files by family. CBLAS
+/// multiplies matrices; OpenMP shares rows, tiles and heads among threads. A result never depends
+/// on the number of threads.
 #include <utility>
 
 #include "libdsr/ops/backend.hpp"
@@ -62,7 +63,8 @@ void launch(Stream& stream, F work) {
   else work();
 }
 
-/// Launches work with a value of the element type: launch(stream, x, [=](auto zero) { using T = decltype(zero); … }).
+/// Launches work with a value of the element type: launch(stream, x, [=](auto zero) { using T =
+/// decltype(zero); … }).
 template <class F>
 void launch(Stream& stream, Tensor const& typed, F work) {
   if (typed.dtype() == DType::f32) launch(stream, [work] { work(float{}); });

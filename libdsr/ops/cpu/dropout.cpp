@@ -13,8 +13,9 @@ struct RowCounter {
   std::uint32_t ordinal, position;
 };
 
-/// The bits of features [4·first_quad, 4·(first_quad + kQuads)) of a row. Words are kept apart while they are drawn:
-/// the rounds vectorise over the blocks only if each word is stored without gaps.
+/// The bits of features [4·first_quad, 4·(first_quad + kQuads)) of a row. Words are kept apart
+/// while they are drawn: the rounds vectorise over the blocks only if each word is stored without
+/// gaps.
 void draw(RowCounter const& row, std::uint32_t first_quad, std::uint32_t* bits) {
   std::uint32_t words[4][kQuads];
 #pragma omp simd
@@ -60,13 +61,14 @@ void CpuBackend::dropout(Tensor x, DropoutMask const& mask, Tensor out, Stream& 
     T const factor = static_cast<T>(1 / (1 - mask.probability));
     auto const* const ordinals = mask.ordinals.data<std::int32_t>();
     auto const* const positions = mask.positions.data<std::int32_t>();
-    for_each_task(size.rows, 4 * x.elements(), [=, from = x.data<T>(), to = out.data<T>(),
-                                                key = mask.key, first = mask.first_feature](Size m) {
-      RowCounter const counter{key, static_cast<std::uint32_t>(ordinals[m]),
-                               static_cast<std::uint32_t>(positions[m])};
-      drop_row(counter, threshold, factor, first, size.features, from + m * size.features,
-               to + m * size.features);
-    });
+    for_each_task(size.rows, 4 * x.elements(),
+                  [=, from = x.data<T>(), to = out.data<T>(), key = mask.key,
+                   first = mask.first_feature](Size m) {
+                    RowCounter const counter{key, static_cast<std::uint32_t>(ordinals[m]),
+                                             static_cast<std::uint32_t>(positions[m])};
+                    drop_row(counter, threshold, factor, first, size.features,
+                             from + m * size.features, to + m * size.features);
+                  });
   });
 }
 

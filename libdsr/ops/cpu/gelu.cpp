@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// tanh-GELU: h/2·(1 + tanh u) = h·logistic(2u) with u = √(2/π)·(h + 0.044715·h³), which needs one exponential and
-/// keeps its relative accuracy where tanh u is near −1.
+/// tanh-GELU: h/2·(1 + tanh u) = h·logistic(2u) with u = √(2/π)·(h + 0.044715·h³), which needs one
+/// exponential and keeps its relative accuracy where tanh u is near −1.
 #include "libdsr/ops/cpu/cpu_backend.hpp"
 #include "libdsr/ops/cpu/parallel.hpp"
 #include "libdsr/ops/cpu/vector_math.hpp"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Products by CBLAS, shared among threads here: the tiles of `out` depend on the sizes alone, so the bits do not
-/// depend on the number of threads, and one tile a thread is faster than the library's own sharing at
-/// these sizes. Inside a parallel region a CBLAS that uses OpenMP runs each call on the calling thread.
+/// Products by CBLAS, shared among threads here: the tiles of `out` depend on the sizes alone, so
+/// the bits do not depend on the number of threads, and one tile a thread is faster than the
+/// library's own sharing at these sizes. Inside a parallel region a CBLAS that uses OpenMP runs
+/// each call on the calling thread.
 #include <cblas.h>
 
 #include <algorithm>
@@ -37,8 +38,8 @@ struct Tile {
   Size row, column, rows, columns;
 };
 
-/// Cuts [M, N] into tiles of like size: about 192 rows keep a tile at full speed, and an even number
-/// of tiles suits an even number of threads.
+/// Cuts [M, N] into tiles of like size: about 192 rows keep a tile at full speed, and an even
+/// number of tiles suits an even number of threads.
 struct Tiling {
   Size m, n, tile_rows, tile_columns;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Moments are taken in two passes over a row that is in the cache: mean first, then squared differences from it.
+/// Moments are taken in two passes over a row that is in the cache: mean first, then squared
+/// differences from it.
 #include <cmath>
 
 #include "libdsr/ops/cpu/cpu_backend.hpp"

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Sharing work among OpenMP threads so that no result depends on how many there are: tasks are cut by size alone.
+/// Sharing work among OpenMP threads so that no result depends on how many there are: tasks are cut
+/// by size alone.
 ///
 ///     for_each_task(rows, elements, [&](Size row) { … });
 ///     for_chunks(elements, [&](Size begin, Size end) { … });
-///     add_row_sums<T>(size, {dgamma, dbeta}, [&](Size begin, Size end, auto const& partial) { … });
+///     add_row_sums<T>(size, {dgamma, dbeta}, [&](Size begin, Size end, auto const& partial) { …
+///     });
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -27,12 +29,12 @@ void for_each_task(Size tasks, Size elements, F const& f) {
 template <class F>
 void for_chunks(Size elements, F const& f) {
   constexpr Size kChunk = 4096;
-  for_each_task(ceil_div(elements, kChunk), elements, [&](Size i) {
-    f(i * kChunk, std::min(elements, (i + 1) * kChunk));
-  });
+  for_each_task(ceil_div(elements, kChunk), elements,
+                [&](Size i) { f(i * kChunk, std::min(elements, (i + 1) * kChunk)); });
 }
 
-/// At least `count` elements on a cache line boundary, this thread's own: one user at a time, kept between calls.
+/// At least `count` elements on a cache line boundary, this thread's own: one user at a time, kept
+/// between calls.
 template <class T>
 T* scratch(Size count) {
   constexpr std::size_t kLine_bytes = 64;
@@ -43,8 +45,9 @@ T* scratch(Size count) {
   return memory.data() + (kLine_bytes - address % kLine_bytes) % kLine_bytes / sizeof(T);
 }
 
-/// totals[k][n] += Σ over rows, for K sums of N columns (null: not wanted). f(begin, end, partial) adds rows
-/// [begin, end) into partial[k], which start as zeros; the fixed blocks of rows are then summed in order.
+/// totals[k][n] += Σ over rows, for K sums of N columns (null: not wanted). f(begin, end, partial)
+/// adds rows [begin, end) into partial[k], which start as zeros; the fixed blocks of rows are then
+/// summed in order.
 template <class T, std::size_t K, class F>
 void add_row_sums(Rows size, std::array<T*, K> const& totals, F const& f) {
   constexpr Size kMostBlocks = 32, kFewestRows = 32;

@@ -10,8 +10,8 @@ namespace dsr::detail {
 
 /// eˣ. f32: within 2 units in the last place; results below the smallest normal number are 0.
 ///
-/// x = n·ln 2 + r with |r| <= ln 2 / 2; Taylor's series of e^r to r⁷ leaves 5e-9; n is added to the exponent in
-/// two halves, since 2¹²⁸ is not a float. ln 2 is split so that n·high is exact.
+/// x = n·ln 2 + r with |r| <= ln 2 / 2; Taylor's series of e^r to r⁷ leaves 5e-9; n is added to the
+/// exponent in two halves, since 2¹²⁸ is not a float. ln 2 is split so that n·high is exact.
 inline float exponential(float x) {
   constexpr float kRound = 0x1.8p23F, kLog2E = 0x1.715476p+0F;
   constexpr float kLn2High = 0x1.63p-1F, kLn2Low = -2.12194440e-4F;
