@@ -63,7 +63,7 @@ float sample(std::uint32_t number, float* x) {
   dsr::RandomKey const key = dsr::random_key(1, dsr::RandomPurpose::user, 0, 0);
   auto const bits = dsr::random_bits(key, {number, 0, 0, 0});
   for (std::size_t i = 0; i < kInputs; ++i) x[i] = 2 * dsr::uniform(bits[i]) - 1;
-  return std::sin(2 * x[0]) + x[1] * x[2];
+  return std::sin(2 * x[0]) - std::sin(x[1] + x[2]);
 }
 
 }  // namespace
