@@ -13,6 +13,10 @@ set(dsr_is_static OFF)
 if(dsr_type STREQUAL "STATIC_LIBRARY")
   set(dsr_is_static ON)
   install(FILES "${PROJECT_SOURCE_DIR}/cmake/FindCBLAS.cmake" DESTINATION "${dsr_package_dir}")
+  if(DSR_CUDA)
+    install(FILES "${PROJECT_SOURCE_DIR}/cmake/FindNCCL.cmake" "${PROJECT_SOURCE_DIR}/cmake/FindCUDNN.cmake"
+            DESTINATION "${dsr_package_dir}")
+  endif()
 endif()
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/dsr-config.cmake.in"
                               "${PROJECT_BINARY_DIR}/dsr-config.cmake"

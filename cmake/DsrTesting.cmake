@@ -52,6 +52,8 @@ function(dsr_add_rank_test test program ranks)
   set_tests_properties(${test} PROPERTIES PROCESSORS 2)
 endfunction()
 
+add_custom_target(gpu_tests COMMENT "Test programs that run on a GPU")
+
 function(dsr_add_test name)
   cmake_parse_arguments(ARG "GPU" "TIMEOUT" "SOURCES;RANKS;GPU_RANKS;LABELS;LIBRARIES" ${ARGN})
   if(NOT ARG_TIMEOUT)
@@ -99,6 +101,7 @@ function(dsr_add_test name)
                                              ENVIRONMENT "${DSR_TEST_ENVIRONMENT}")
   endif()
   if(gpu_tests)
+    add_dependencies(gpu_tests ${name})
     set_tests_properties(${gpu_tests} PROPERTIES
       TIMEOUT ${ARG_TIMEOUT} LABELS "gpu;${ARG_LABELS}" SKIP_RETURN_CODE 77 RESOURCE_LOCK gpu
       ENVIRONMENT "${DSR_TEST_ENVIRONMENT};DSR_TEST_DEVICE=cuda")

@@ -6,7 +6,7 @@ find_path(CUDNN_INCLUDE_DIR cudnn_version.h HINTS ${DSR_CUDA_HINTS} PATH_SUFFIXE
 find_path(CUDNN_INCLUDE_DIR cudnn_version.h PATHS ${DSR_PYTHON_NVIDIA} PATH_SUFFIXES include NO_DEFAULT_PATH)
 # The library that lies beside the header comes first: two versions on one machine are usual.
 get_filename_component(cudnn_root "${CUDNN_INCLUDE_DIR}" DIRECTORY)
-find_library(CUDNN_LIBRARY NAMES cudnn libcudnn.so.9 HINTS ${cudnn_root} ${DSR_CUDA_HINTS} PATH_SUFFIXES lib lib64)
+find_library(CUDNN_LIBRARY NAMES cudnn libcudnn.so.9 NAMES_PER_DIR HINTS ${cudnn_root} ${DSR_CUDA_HINTS} PATH_SUFFIXES lib lib64)
 mark_as_advanced(CUDNN_INCLUDE_DIR CUDNN_LIBRARY)
 
 set(CUDNN_VERSION "")

@@ -6,7 +6,7 @@ find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${DSR_CUDA_HINTS} PATH_SUFFIXES include)
 find_path(NCCL_INCLUDE_DIR nccl.h PATHS ${DSR_PYTHON_NVIDIA} PATH_SUFFIXES include NO_DEFAULT_PATH)
 # The library that lies beside the header comes first: two versions on one machine are usual.
 get_filename_component(nccl_root "${NCCL_INCLUDE_DIR}" DIRECTORY)
-find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS ${nccl_root} ${DSR_CUDA_HINTS} PATH_SUFFIXES lib lib64)
+find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 NAMES_PER_DIR HINTS ${nccl_root} ${DSR_CUDA_HINTS} PATH_SUFFIXES lib lib64)
 mark_as_advanced(NCCL_INCLUDE_DIR NCCL_LIBRARY)
 
 set(NCCL_VERSION "")

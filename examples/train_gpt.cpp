@@ -39,8 +39,7 @@ int main(int argc, char** argv) {
   auto const metrics = dsr::open_metrics(settings, runtime);
 
   dsr::Gpt model{dsr::gpt_config(settings), mesh};
-  dsr::Parameters parameters{
-      model, mesh, {.seed = static_cast<std::uint64_t>(settings.train.seed)}};
+  dsr::Parameters parameters{model, mesh, dsr::parameter_options(settings)};
   dsr::AdamW optimizer{parameters, dsr::adamw_options(settings)};
   dsr::Loader loader{data.train, mesh, dsr::loader_options(settings)};
   dsr::Trainer trainer{runtime, mesh, model, optimizer, loader, dsr::trainer_options(settings)};

@@ -54,6 +54,7 @@
 #include "dsr/nn/pass.hpp"
 #include "dsr/observe/format.hpp"
 #include "dsr/observe/metrics.hpp"
+#include "dsr/ops/algorithms.hpp"
 #include "dsr/ops/attention.hpp"
 #include "dsr/ops/cross_entropy.hpp"
 #include "dsr/ops/elementwise.hpp"

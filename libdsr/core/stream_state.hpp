@@ -5,6 +5,8 @@
 /// A state is called from the one host thread that issues work. A null event has happened already.
 #include <functional>
 #include <memory>
+#include <typeindex>
+#include <unordered_map>
 
 #include "dsr/core/stream.hpp"
 
@@ -37,6 +39,15 @@ class StreamState {
   Work& work() { return work_; }
   double& waited_s() { return waited_s_; }
 
+  /// What a backend keeps for a stream, such as handles and workspaces: one T of each kind, made
+  /// from the device on first use and destroyed with the stream, after its queue.
+  template <class T>
+  T& resource() {
+    std::shared_ptr<void>& kept = resources_[std::type_index(typeid(T))];
+    if (kept == nullptr) kept = std::make_shared<T>(device_);
+    return *static_cast<T*>(kept.get());
+  }
+
  protected:
   /// Blocks the calling thread, and counts the seconds, also if the event brings an exception.
   void block_on(EventState const& event);
@@ -46,6 +57,7 @@ class StreamState {
   StreamKind kind_;
   Work work_;
   double waited_s_ = 0;
+  std::unordered_map<std::type_index, std::shared_ptr<void>> resources_;
 };
 
 /// From a Stream to its state and back, for backends.

@@ -4,8 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <type_traits>
+#include <utility>
 
+#include "dsr/core/bf16.hpp"
 #include "dsr/core/error.hpp"
+#include "dsr/core/transfer.hpp"
 
 namespace dsr {
 
@@ -49,36 +53,53 @@ class Window {
 };
 
 /// Index drawn from softmax(logits / temperature) with one uniform number in [0, 1).
-template <class T>
-std::int32_t draw(std::vector<T> const& logits, double temperature, double uniform_number) {
+std::int32_t draw(std::vector<double> const& logits, double temperature, double uniform_number) {
   auto const top = std::ranges::max_element(logits);
   if (temperature == 0) return static_cast<std::int32_t>(top - logits.begin());
   std::vector<double> cumulative;
   double sum = 0;
-  for (T logit : logits)
-    cumulative.push_back(sum += std::exp((static_cast<double>(logit) - *top) / temperature));
+  for (double logit : logits) cumulative.push_back(sum += std::exp((logit - *top) / temperature));
   auto const found = std::ranges::upper_bound(cumulative, uniform_number * sum);
   return static_cast<std::int32_t>(std::min(found - cumulative.begin(), std::ssize(logits) - 1));
 }
 
-template <class T>
-std::vector<std::int32_t> continue_prompt(Gpt& model, Pass& pass, std::vector<std::int32_t> tokens,
-                                          SampleOptions const& options) {
-  Size const prompt = std::ssize(tokens), sequence = model.config().sequence;
-  std::vector<T> logits(static_cast<std::size_t>(model.config().vocabulary));
-  Tensor const out{logits.data(), {std::ssize(logits)}, dtype_of<T>, kCpu};
-  RandomKey const key = random_key(options.seed, RandomPurpose::sampling, 0, 0);
-  Window window{pass.mesh(), sequence};
-  for (Size i = 0; i < options.tokens; ++i) {
-    Size const count = window.fill(tokens, sequence);
-    pass.begin(window.batch(), Mode::evaluate, 0);
-    model.logits(pass, count - 1, out);
-    pass.stream().synchronize();
-    auto const bits = random_bits(key, {static_cast<std::uint32_t>(i), 0, 0, 0});
-    tokens.push_back(draw(logits, options.temperature, uniform(bits[0])));
+/// The logits of one token, on the pass's device and, as doubles, on the host.
+class Logits {
+ public:
+  Logits(Pass& pass, Size vocabulary)
+      : shape_{vocabulary},
+        dtype_(pass.dtype()),
+        device_(vocabulary * size_of(dtype_), pass.stream().device()),
+        host_(Buffer::pinned(device_.bytes())),
+        values_(static_cast<std::size_t>(vocabulary)) {}
+
+  Tensor tensor() { return {device_.data(), shape_, dtype_, device_.device()}; }
+
+  std::vector<double> const& fetch(Stream& stream) {
+    Tensor const host{host_.data(), shape_, dtype_, kCpu};
+    transfer(tensor(), host, stream);
+    stream.synchronize();
+    if (dtype_ == DType::bf16)
+      widen(host.data<Bf16>());
+    else if (dtype_ == DType::f64)
+      widen(host.data<double>());
+    else
+      widen(host.data<float>());
+    return values_;
   }
-  return {tokens.begin() + prompt, tokens.end()};
-}
+
+ private:
+  template <class T>
+  void widen(T const* from) {
+    using Wide = std::conditional_t<std::is_same_v<T, Bf16>, float, T>;
+    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = static_cast<Wide>(from[i]);
+  }
+
+  Shape shape_;
+  DType dtype_;
+  Buffer device_, host_;
+  std::vector<double> values_;
+};
 
 }  // namespace
 
@@ -102,9 +123,19 @@ std::vector<std::int32_t> sample(Gpt& model, Pass& pass, std::vector<std::int32_
                                     "0 to " + std::to_string(model.config().vocabulary - 1)));
     }
   }
-  if (pass.dtype() == DType::f64)
-    return continue_prompt<double>(model, pass, std::move(prompt), options);
-  return continue_prompt<float>(model, pass, std::move(prompt), options);
+  auto tokens = std::move(prompt);
+  Size const first = std::ssize(tokens), sequence = model.config().sequence;
+  Logits logits{pass, model.config().vocabulary};
+  RandomKey const key = random_key(options.seed, RandomPurpose::sampling, 0, 0);
+  Window window{pass.mesh(), sequence};
+  for (Size i = 0; i < options.tokens; ++i) {
+    Size const count = window.fill(tokens, sequence);
+    pass.begin(window.batch(), Mode::evaluate, 0);
+    model.logits(pass, count - 1, logits.tensor());
+    auto const bits = random_bits(key, {static_cast<std::uint32_t>(i), 0, 0, 0});
+    tokens.push_back(draw(logits.fetch(pass.stream()), options.temperature, uniform(bits[0])));
+  }
+  return {tokens.begin() + first, tokens.end()};
 }
 
 }  // namespace dsr

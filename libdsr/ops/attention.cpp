@@ -49,7 +49,7 @@ void check_operands(Check const& check, Tensor const& qkv, Tensor const& y, Tens
                "[T, groups, n + 2, D] with n >= 1 and D >= 1");
   Size const tokens = qkv.size(0), heads = qkv.size(1) * (qkv.size(2) - 2);
   check.exactly("y", y, {tokens, heads * qkv.size(3)}, qkv.dtype());
-  check.exactly("log_sum", log_sum, {heads, tokens}, qkv.dtype());
+  check.exactly("log_sum", log_sum, {heads, tokens}, accumulator_of(qkv.dtype()));
 }
 
 /// Two products of 2·D flops for each pair of each head.

@@ -9,6 +9,7 @@
 #include "dsr/core/device.hpp"
 #include "dsr/core/stream.hpp"
 #include "dsr/core/tensor.hpp"
+#include "dsr/ops/algorithms.hpp"
 #include "dsr/ops/elementwise.hpp"
 #include "dsr/ops/matmul.hpp"
 #include "dsr/ops/optimize.hpp"
@@ -63,6 +64,11 @@ class Backend {
                          Stream&) const = 0;
   virtual void attention_backward(Tensor qkv, Tensor sequence_starts, Tensor y, Tensor log_sum,
                                   Tensor dy, Tensor dqkv, Stream&) const = 0;
+
+  /// Backends without a choice of algorithms keep none.
+  virtual void choose_algorithms(AlgorithmOptions, Stream&) const {}
+  virtual std::string save_algorithms(Stream&) const { return {}; }
+  virtual void load_algorithms(std::string const&, Stream&) const {}
 };
 
 Backend const& cpu_backend();

@@ -33,7 +33,10 @@ void Check::usable(std::string_view name, Tensor const& x) const {
 
 void Check::floating(std::string_view name, Tensor const& x) const {
   usable(name, x);
-  tensor(is_floating(x.dtype()), name, x, "f32 or f64");
+  // On the CPU bf16 is a type of storage only.
+  bool const cpu = device_.kind == Device::Kind::cpu;
+  bool const fits = is_floating(x.dtype()) || (x.dtype() == DType::bf16 && !cpu);
+  tensor(fits, name, x, cpu ? "f32 or f64" : "bf16, f32 or f64");
   tensor(x.contiguous(), name, x, "a contiguous tensor");
 }
 

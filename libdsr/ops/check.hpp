@@ -37,7 +37,7 @@ class Check {
 
   /// Defined, and on the stream's device (any device if the stream is meta).
   void usable(std::string_view name, Tensor const& x) const;
-  /// Usable, contiguous, f32 or f64.
+  /// Usable, contiguous, f32 or f64; not on the CPU also bf16.
   void floating(std::string_view name, Tensor const& x) const;
   /// floating, of rank 1 or more.
   Rows rows(std::string_view name, Tensor const& x) const;

@@ -26,7 +26,7 @@ void check_logits(Check const& check, Tensor const& logits, Size valid) {
 void logits_max(Tensor logits, Size valid, Tensor top, Stream& stream) {
   Check const check{"logits_max", stream};
   check_logits(check, logits, valid);
-  check.exactly("top", top, {logits.size(0)}, logits.dtype());
+  check.exactly("top", top, {logits.size(0)}, accumulator_of(logits.dtype()));
   count(stream, {logits, top});
   backend(stream.device()).logits_max(logits, valid, top, stream);
 }
@@ -35,9 +35,9 @@ void logits_exp(Tensor logits, Size valid, Tensor top, Tensor targets, Size firs
                 Stream& stream) {
   Check const check{"logits_exp", stream};
   check_logits(check, logits, valid);
-  check.exactly("top", top, {logits.size(0)}, logits.dtype());
+  check.exactly("top", top, {logits.size(0)}, accumulator_of(logits.dtype()));
   check.exactly("targets", targets, {logits.size(0)}, DType::i32);
-  check.exactly("sums", sums, {logits.size(0), 2}, logits.dtype());
+  check.exactly("sums", sums, {logits.size(0), 2}, accumulator_of(logits.dtype()));
   count(stream, {logits, logits, top, targets, sums});
   backend(stream.device()).logits_exp(logits, valid, top, targets, first, sums, stream);
 }
@@ -56,7 +56,7 @@ void logits_gradient(Tensor logits, Size valid, Tensor sums, Tensor targets, Siz
                      Stream& stream) {
   Check const check{"logits_gradient", stream};
   check_logits(check, logits, valid);
-  check.exactly("sums", sums, {logits.size(0), 2}, logits.dtype());
+  check.exactly("sums", sums, {logits.size(0), 2}, accumulator_of(logits.dtype()));
   check.exactly("targets", targets, {logits.size(0)}, DType::i32);
   count(stream, {logits, logits, sums, targets});
   backend(stream.device()).logits_gradient(logits, valid, sums, targets, first, stream);

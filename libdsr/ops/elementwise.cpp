@@ -68,7 +68,7 @@ void add_bias(Tensor y, Tensor bias, Stream& stream) {
 void add_bias_gradient(Tensor dy, Tensor dbias, Stream& stream) {
   Check const check{"add_bias_gradient", stream};
   Rows const size = check.rows("dy", dy);
-  check.exactly("dbias", dbias, {size.features}, dy.dtype());
+  check.exactly("dbias", dbias, {size.features}, accumulator_of(dy.dtype()));
   count(stream, {dy, dbias, dbias});
   backend(stream.device()).add_bias_gradient(dy, dbias, stream);
 }
@@ -87,7 +87,7 @@ void gelu_backward(Tensor h, Tensor dy, Tensor dh, Tensor dbias, Stream& stream)
   Rows const size = check.rows("h", h);
   check.same("dy", dy, h);
   check.same("dh", dh, h);
-  if (dbias.defined()) check.exactly("dbias", dbias, {size.features}, h.dtype());
+  if (dbias.defined()) check.exactly("dbias", dbias, {size.features}, accumulator_of(h.dtype()));
   count(stream, {h, dy, dh, dbias, dbias});
   backend(stream.device()).gelu_backward(h, dy, dh, dbias, stream);
 }

@@ -13,13 +13,27 @@ namespace {
 
 Size batch_of(Tensor const& x) { return x.rank() == 3 ? x.size(0) : 1; }
 
-void check_operand(detail::Check const& check, std::string_view name, Tensor const& x,
-                   Tensor const& out) {
+/// bf16 needs a device that multiplies it; on the CPU it is a type of storage.
+bool multiplied(DType type, Device device) {
+  bool const small = type == DType::bf16 && device.kind != Device::Kind::cpu;
+  return small || type == DType::f32 || type == DType::f64;
+}
+
+void check_types(detail::Check const& check, Tensor const& a, Tensor const& b, Tensor const& out,
+                 Device device) {
+  std::string_view const floats =
+      device.kind == Device::Kind::cpu ? "f32 or f64" : "bf16, f32 or f64";
+  check.tensor(multiplied(out.dtype(), device), "out", out, floats);
+  check.tensor(multiplied(a.dtype(), device), "a", a, floats);
+  check.tensor(
+      out.dtype() == a.dtype() || out.dtype() == accumulator_of(a.dtype()), "a", a,
+      "a type whose sums are kept in the type of out, " + std::string(name_of(out.dtype())));
+  check.tensor(b.dtype() == a.dtype(), "b", b, "the type of a, " + std::string(name_of(a.dtype())));
+}
+
+void check_operand(detail::Check const& check, std::string_view name, Tensor const& x) {
   constexpr Size kMost = std::numeric_limits<std::int32_t>::max();  // a CBLAS size is an int
   check.usable(name, x);
-  check.tensor(x.dtype() == DType::f32 || x.dtype() == DType::f64, name, x, "f32 or f64");
-  check.tensor(x.dtype() == out.dtype(), name, x,
-               "the type of out, " + std::string(name_of(out.dtype())));
   check.tensor(x.rank() == 2 || x.rank() == 3, name, x, "two dimensions, or three with a batch");
   bool const row_fits = x.size(-2) <= 1 || x.stride(-2) >= x.size(-1);
   check.tensor((x.size(-1) <= 1 || x.stride(-1) == 1) && row_fits, name, x,
@@ -32,10 +46,10 @@ void check_operand(detail::Check const& check, std::string_view name, Tensor con
 
 void matmul(Tensor a, Tensor b, Tensor out, MatmulOptions options, Stream& stream) {
   detail::Check const check{"matmul", stream};
-  check.usable("out", out);
-  check_operand(check, "out", out, out);
-  check_operand(check, "a", a, out);
-  check_operand(check, "b", b, out);
+  check_operand(check, "out", out);
+  check_operand(check, "a", a);
+  check_operand(check, "b", b);
+  check_types(check, a, b, out, stream.device());
 
   bool const a_turned = options.a == Transpose::yes, b_turned = options.b == Transpose::yes;
   Size const m = out.size(-2), n = out.size(-1), k = a.size(a_turned ? -2 : -1);

@@ -18,7 +18,7 @@ void residual_moments(Tensor sum, Tensor branch, Tensor moments, Stream& stream)
   Rows const size = check.rows("branch", branch);
   check.that(size.features >= 1, "branch", "rows of no features", "one feature or more");
   if (sum.defined()) check.same("sum", sum, branch);
-  check.exactly("moments", moments, {size.rows, 2}, branch.dtype());
+  check.exactly("moments", moments, {size.rows, 2}, accumulator_of(branch.dtype()));
   count(stream, {sum, branch, sum.defined() ? branch : Tensor{}, moments});
   backend(stream.device()).residual_moments(sum, branch, moments, stream);
 }
@@ -29,7 +29,7 @@ void merge_moments(Tensor gathered, Size features, double eps, Tensor statistics
   check.tensor(gathered.rank() == 3 && gathered.size(0) >= 1 && gathered.size(2) == 2, "gathered",
                gathered, "[P, M, 2] with P >= 1");
   check.that(features >= 1, "features", std::to_string(features), "1 or more");
-  check.exactly("statistics", statistics, {gathered.size(1), 2}, gathered.dtype());
+  check.exactly("statistics", statistics, {gathered.size(1), 2}, accumulator_of(gathered.dtype()));
   count(stream, {gathered, statistics});
   backend(stream.device()).merge_moments(gathered, features, eps, statistics, stream);
 }
@@ -37,7 +37,7 @@ void merge_moments(Tensor gathered, Size features, double eps, Tensor statistics
 void normalize(Tensor x, Tensor statistics, Tensor gamma, Tensor beta, Tensor y, Stream& stream) {
   Check const check{"normalize", stream};
   Rows const size = check.rows("x", x);
-  check.exactly("statistics", statistics, {size.rows, 2}, x.dtype());
+  check.exactly("statistics", statistics, {size.rows, 2}, accumulator_of(x.dtype()));
   check.exactly("gamma", gamma, {size.features}, x.dtype());
   if (beta.defined()) check.exactly("beta", beta, {size.features}, x.dtype());
   check.same("y", y, x);
@@ -53,7 +53,7 @@ void residual_norm(Tensor sum, Tensor branch, Tensor gamma, Tensor beta, double 
   if (sum.defined()) check.same("sum", sum, branch);
   check.exactly("gamma", gamma, {size.features}, branch.dtype());
   if (beta.defined()) check.exactly("beta", beta, {size.features}, branch.dtype());
-  check.exactly("statistics", statistics, {size.rows, 2}, branch.dtype());
+  check.exactly("statistics", statistics, {size.rows, 2}, accumulator_of(branch.dtype()));
   check.same("y", y, branch);
   count(stream, {sum, branch, sum.defined() ? branch : Tensor{}, gamma, beta, statistics, y});
   backend(stream.device()).residual_norm(sum, branch, gamma, beta, eps, statistics, y, stream);
@@ -64,11 +64,11 @@ void norm_backward_sums(Tensor dy, Tensor x, Tensor statistics, Tensor gamma, Te
   Check const check{"norm_backward_sums", stream};
   Rows const size = check.rows("dy", dy);
   check.same("x", x, dy);
-  check.exactly("statistics", statistics, {size.rows, 2}, dy.dtype());
+  check.exactly("statistics", statistics, {size.rows, 2}, accumulator_of(dy.dtype()));
   check.exactly("gamma", gamma, {size.features}, dy.dtype());
-  check.exactly("sums", sums, {size.rows, 2}, dy.dtype());
-  check.exactly("dgamma", dgamma, {size.features}, dy.dtype());
-  if (dbeta.defined()) check.exactly("dbeta", dbeta, {size.features}, dy.dtype());
+  check.exactly("sums", sums, {size.rows, 2}, accumulator_of(dy.dtype()));
+  check.exactly("dgamma", dgamma, {size.features}, accumulator_of(dy.dtype()));
+  if (dbeta.defined()) check.exactly("dbeta", dbeta, {size.features}, accumulator_of(dy.dtype()));
   count(stream, {dy, x, statistics, gamma, sums, dgamma, dgamma, dbeta, dbeta});
   backend(stream.device())
       .norm_backward_sums(dy, x, statistics, gamma, sums, dgamma, dbeta, stream);
@@ -79,9 +79,9 @@ void norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma, Tensor 
   Check const check{"norm_backward", stream};
   Rows const size = check.rows("dy", dy);
   check.same("x", x, dy);
-  check.exactly("statistics", statistics, {size.rows, 2}, dy.dtype());
+  check.exactly("statistics", statistics, {size.rows, 2}, accumulator_of(dy.dtype()));
   check.exactly("gamma", gamma, {size.features}, dy.dtype());
-  check.exactly("sums", sums, {size.rows, 2}, dy.dtype());
+  check.exactly("sums", sums, {size.rows, 2}, accumulator_of(dy.dtype()));
   check.that(features >= 1, "features", std::to_string(features), "1 or more");
   if (dresidual.defined()) check.same("dresidual", dresidual, dy);
   check.same("dx", dx, dy);

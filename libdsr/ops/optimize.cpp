@@ -16,8 +16,8 @@ void add_sum_of_squares(Tensor x, Tensor total, Stream& stream) {
   detail::backend(stream.device()).add_sum_of_squares(x, total, stream);
 }
 
-void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step,
-           Tensor rounded, Stream& stream) {
+void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step, Tensor rounded,
+           Stream& stream) {
   detail::Check const check{"adamw", stream};
   check.floating("value", value);
   check.tensor(value.rank() == 1, "value", value, "[n]");

@@ -49,8 +49,23 @@ AdamWOptions adamw_options(TrainSettings const& settings) {
           .zero = t.zero == 0 ? ZeroStage::zero : ZeroStage::one};
 }
 
+namespace {
+
+DType compute_dtype(TrainSettings const& settings) {
+  // By name alone: what is no device at all is reported where devices are checked.
+  return settings.run.device.starts_with("cuda") ? DType::bf16 : DType::f32;
+}
+
+}  // namespace
+
+ParameterOptions parameter_options(TrainSettings const& settings) {
+  return {.seed = static_cast<std::uint64_t>(settings.train.seed),
+          .dtype = compute_dtype(settings)};
+}
+
 PassOptions pass_options(TrainSettings const& settings) {
-  return {.regather = settings.train.regather ? Regather::yes : Regather::no,
+  return {.dtype = compute_dtype(settings),
+          .regather = settings.train.regather ? Regather::yes : Regather::no,
           .seed = static_cast<std::uint64_t>(settings.train.seed),
           .dropout = settings.model.dropout};
 }

@@ -11,6 +11,7 @@
 #include "dsr/comm/mpi.hpp"
 #include "dsr/core/error.hpp"
 #include "libdsr/comm/mpi/node.hpp"
+#include "libdsr/comm/mpi/session.hpp"
 #include "support/catch.hpp"
 #include "support/ranks.hpp"
 
@@ -101,6 +102,19 @@ TEST_CASE("the terminate handler is an option, and is restored") {
   }
   CHECK(std::get_terminate() == static_cast<std::terminate_handler>(std::abort));
   std::set_terminate(before);
+}
+
+TEST_CASE("what must end before MPI's communicators ends first, the last begun before the others") {
+  std::string order;
+  {
+    detail::Session session{5};
+    session.at_end([&] { order += "a"; });
+    session.at_end([&] { order += "b"; });
+    CHECK(order.empty());
+    session.free_all();
+    CHECK(order == "ba");
+  }
+  CHECK(order == "ba");
 }
 
 TEST_CASE("devices") {

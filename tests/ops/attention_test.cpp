@@ -166,6 +166,22 @@ TEST_CASE("attention on meta takes sequence starts without memory as equal seque
   CHECK(stream.counted().flops == 4 * 8 * 2 * 3 * (8 * 9 / 2));
 }
 
+TEST_CASE("attention in bf16 keeps its sums in f32") {
+  Stream stream{kMeta};
+  Buffer memory{1 << 20, kMeta};
+  auto const tensor = [&](Shape const& shape, DType type) {
+    return Tensor{memory.data(), shape, type, kMeta};
+  };
+  Tensor const qkv = tensor({24, 2, 3, 8}, DType::bf16), y = tensor({24, 16}, DType::bf16);
+  Tensor const starts = tensor({4}, DType::i32), log_sum = tensor({2, 24}, DType::f32);
+  attention(qkv, starts, y, log_sum, stream);
+  attention_backward(qkv, starts, y, log_sum, y, qkv, stream);
+  CHECK(stream.counted().calls == 2);
+  test::check_refused("attention: log_sum", [&] {
+    attention(qkv, starts, y, tensor({2, 24}, DType::bf16), stream);
+  });
+}
+
 TEST_CASE("attention refuses what does not fit") {
   Stream stream{kCpu};
   Case const& c = kSmall;

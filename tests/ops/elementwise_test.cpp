@@ -268,8 +268,4 @@ TEST_CASE("passes over memory refuse what does not fit") {
   });
 }
 
-TEST_CASE("a build without CUDA says so") {
-  CHECK_THROWS_AS(detail::backend({Device::Kind::cuda, 0}), CudaError);
-}
-
 }  // namespace dsr

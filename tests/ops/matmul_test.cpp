@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/ops/matmul.hpp"
 
+#include "dsr/ops/algorithms.hpp"
 #include "ops/array.hpp"
 #include "reference/matmul.hpp"
 
@@ -155,6 +156,37 @@ TEST_CASE("matmul refuses what does not fit") {
   refuse("b", a.tensor, b.tensor.slice(0, 0, 5), out.tensor);
   refuse("a", batch.tensor, b.tensor, results.tensor);
   refuse("b", a.tensor, batch.tensor, out.tensor);
+}
+
+TEST_CASE("matmul takes bf16 with sums of bf16 or f32 where there is a device for it") {
+  Buffer memory{4096, kMeta};
+  auto const tensor = [&](DType type, Device device) {
+    return Tensor{memory.data(), {8, 8}, type, device};
+  };
+  auto const product = [&](DType a, DType b, DType out, Device device) {
+    Stream stream{device};
+    matmul(tensor(a, device), tensor(b, device), tensor(out, device), {}, stream);
+  };
+  for (DType const out : {DType::bf16, DType::f32}) {
+    CHECK_NOTHROW(product(DType::bf16, DType::bf16, out, kMeta));
+  }
+  auto const refuse = [&](std::string const& name, DType a, DType b, DType out, Device device) {
+    test::check_refused("matmul: " + name, [&] { product(a, b, out, device); });
+  };
+  refuse("a", DType::bf16, DType::bf16, DType::f64, kMeta);
+  refuse("a", DType::f32, DType::f32, DType::bf16, kMeta);
+  refuse("b", DType::bf16, DType::f32, DType::f32, kMeta);
+  refuse("out", DType::bf16, DType::bf16, DType::bf16, kCpu);
+  refuse("a", DType::bf16, DType::bf16, DType::f32, kCpu);
+}
+
+TEST_CASE("a device without a choice of algorithms keeps none") {
+  for (Device const device : {kCpu, kMeta}) {
+    Stream stream{device};
+    choose_algorithms({.choice = AlgorithmChoice::timed}, stream);
+    load_algorithms("of another device", stream);
+    CHECK(save_algorithms(stream).empty());
+  }
 }
 
 }  // namespace dsr

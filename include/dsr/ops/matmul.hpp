@@ -25,7 +25,9 @@ struct MatmulOptions {
 ///             are used by every member. If out has none while a or b has, the products are summed
 ///             into it.
 /// Work        2·M·N·K flops per member
-/// Throws      InvalidArgument if shapes, dtypes (equal; f32 or f64) or strides do not fit
+/// Types       a and b f32 or f64, on CUDA also bf16; out theirs, or f32 for bf16. Sums in f32 (f64
+///             for f64); a batch summed into a bf16 out is rounded after each member
+/// Throws      InvalidArgument if shapes, dtypes or strides do not fit
 void matmul(Tensor a, Tensor b, Tensor out, MatmulOptions options, Stream& stream);
 
 }  // namespace dsr

@@ -27,6 +27,8 @@ void read_settings(KeyTable& table, CommandLine const& line, Runtime& runtime);
 MeshShape mesh_shape(TrainSettings const& settings);
 GptConfig gpt_config(TrainSettings const& settings);
 AdamWOptions adamw_options(TrainSettings const& settings);
+/// bf16 with f32 masters on CUDA, f32 elsewhere; pass_options likewise.
+ParameterOptions parameter_options(TrainSettings const& settings);
 PassOptions pass_options(TrainSettings const& settings);
 TrainerOptions trainer_options(TrainSettings const& settings);
 LoaderOptions loader_options(TrainSettings const& settings);

@@ -2,6 +2,7 @@
 #include "libdsr/comm/nccl/nccl_communicator.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "dsr/comm/nccl.hpp"
@@ -66,6 +67,18 @@ bool any_rank(MpiCommunicator& group, bool mine) {
                      .out = bytes,
                      .elements = 1});
   return answer != 0;
+}
+
+/// A child that NCCL's own thread stores when it is made: its parent may look settled before that.
+ncclComm_t await(ncclComm_t& made, double timeout_s, std::string const& what) {
+  Backoff backoff{timeout_s};
+  for (;;) {
+    if (ncclComm_t const comm = std::atomic_ref{made}.load(std::memory_order_acquire)) return comm;
+    if (!backoff.pause()) {
+      throw CommError(
+          problem("NCCL, " + what, "no communicator for " + std::to_string(timeout_s) + " s"));
+    }
+  }
 }
 
 }  // namespace
@@ -162,7 +175,8 @@ std::shared_ptr<NcclHandle> NcclCommunicator::split_handle(MpiCommunicator& part
       gather_members(part, handle_->members()[static_cast<std::size_t>(rank())]);
   bool const alone = members.size() == 1;
   std::shared_ptr<NcclHandle> handle = alone ? nullptr : nccl_->find(members);
-  bool const needs_one = !alone && handle == nullptr;
+  // A rank may have let go of a group that another still has.
+  bool const needs_one = !alone && any_rank(part, handle == nullptr);
   // ncclCommSplit is collective over the parent: all call it, or none does.
   if (!any_rank(*control_, needs_one)) return handle;
   if (handle_->comm() == nullptr) {
@@ -175,11 +189,17 @@ std::shared_ptr<NcclHandle> NcclCommunicator::split_handle(MpiCommunicator& part
   config.splitShare = 0;
   std::string const what = "split of " + this->name();
   ncclComm_t made = nullptr;
-  settle(ncclCommSplit(comm(), needs_one ? colour : NCCL_SPLIT_NOCOLOR, key, &made, &config),
-         comm(), timeout_s(), what);
-  if (!needs_one) return handle;
-  settle(ncclInProgress, made, timeout_s(), what);
-  return nccl_->add(made, members);
+  try {
+    // NCCL writes to `made` later, and the parent is what is in progress meanwhile.
+    ncclResult_t const status =
+        ncclCommSplit(comm(), needs_one ? colour : NCCL_SPLIT_NOCOLOR, key, &made, &config);
+    settle(status, comm(), timeout_s(), what);
+    if (needs_one) settle(ncclInProgress, await(made, timeout_s(), what), timeout_s(), what);
+  } catch (Error const& error) {
+    handle_->abort(error.what());  // ends what still could write to `made`
+    throw;
+  }
+  return needs_one ? nccl_->add(made, members) : handle;
 }
 
 void NcclCommunicator::look(double waited_s) {

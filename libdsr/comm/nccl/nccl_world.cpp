@@ -62,8 +62,15 @@ ncclComm_t connect(Communicator& group, double timeout_s) {
   config.blocking = 0;
   ncclComm_t comm = nullptr;
   std::string const what = "start of " + std::to_string(group.size()) + " ranks";
-  settle(ncclCommInitRankConfig(&comm, group.size(), id, group.rank(), &config), comm, timeout_s,
-         what);
+  try {
+    // Apart: as one expression, settle could be given the pointer from before it is set.
+    ncclResult_t const status =
+        ncclCommInitRankConfig(&comm, group.size(), id, group.rank(), &config);
+    settle(status, comm, timeout_s, what);
+  } catch (Error const&) {
+    if (comm != nullptr) ncclCommAbort(comm);
+    throw;
+  }
   return comm;
 }
 

@@ -20,7 +20,7 @@ inline constexpr Size kParallelElements = 16384;
 
 /// f(i) for every task, in parallel if there is enough to do.
 template <class F>
-void for_each_task(Size tasks, Size elements, F const& f) {
+void for_each_task(Size tasks, [[maybe_unused]] Size elements, F const& f) {
 #pragma omp parallel for schedule(static) if (elements > kParallelElements)
   for (Size i = 0; i < tasks; ++i) f(i);
 }

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The PyTorch twin of gpu_train: the same GPT, batch, clipping and AdamW on one GPU.
+
+    python3 benchmarks/gpu_train/twin.py --model 1.3b --sequence 2048 --micro_batch 8
+
+Prints one JSON object: `step_ms` of every step after the warm-up, `loss` of every step, the tokens
+of a step, `memory_mib` in use on the device at the end, versions. It is written the way a PyTorch
+user would want it fast: torch.compile of the whole model with its loss, autocast to bf16 over f32
+weights, cuDNN attention, fused AdamW, clipping at a global norm of 1.0, and `--warm_up` steps that
+compile. `--state bf16` keeps weights, gradients and moments in bf16 instead.
+Exit code 75: PyTorch cannot be imported, or sees no GPU.
+"""
+import argparse
+import json
+import statistics
+import sys
+import time
+
+NO_TORCH = 75
+
+try:
+    import torch
+except ImportError as reason:
+    print(f'twin.py: PyTorch cannot be imported: {reason}', file=sys.stderr)
+    sys.exit(NO_TORCH)
+from torch import nn
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+VOCABULARY = 50304
+MODELS = {'124m': (12, 768, 12), '1.3b': (24, 2048, 16)}    # layers, hidden, heads
+
+
+class Block(nn.Module):
+    def __init__(self, hidden, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
+        self.qkv, self.output = nn.Linear(hidden, 3 * hidden), nn.Linear(hidden, hidden)
+        self.up, self.down = nn.Linear(hidden, 4 * hidden), nn.Linear(4 * hidden, hidden)
+
+    def forward(self, x):
+        sequences, tokens, hidden = x.shape
+        split = (sequences, tokens, 3, self.heads, hidden // self.heads)
+        q, k, v = self.qkv(self.norm1(x)).view(split).permute(2, 0, 3, 1, 4).unbind(0)
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.output(y.transpose(1, 2).reshape(x.shape))
+        return x + self.down(functional.gelu(self.up(self.norm2(x)), approximate='tanh'))
+
+
+class Gpt(nn.Module):
+    def __init__(self, layers, hidden, heads, sequence):
+        super().__init__()
+        self.tokens = nn.Embedding(VOCABULARY, hidden)
+        self.positions = nn.Embedding(sequence, hidden)
+        self.blocks = nn.ModuleList(Block(hidden, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(hidden)
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                residual = name.endswith(('output.weight', 'down.weight'))
+                nn.init.normal_(parameter, std=0.02 / (2 * layers) ** 0.5 if residual else 0.02)
+            elif name.endswith('bias'):
+                nn.init.zeros_(parameter)
+        self.register_buffer('place', torch.arange(sequence), persistent=False)
+
+    def forward(self, tokens, targets):
+        x = self.tokens(tokens) + self.positions(self.place)
+        for block in self.blocks:
+            x = block(x)
+        logits = functional.linear(self.norm(x), self.tokens.weight)
+        return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+
+def make_optimizer(model):
+    decayed = [p for p in model.parameters() if p.dim() == 2]
+    others = [p for p in model.parameters() if p.dim() != 2]
+    groups = [{'params': decayed, 'weight_decay': 0.1}, {'params': others, 'weight_decay': 0.0}]
+    return torch.optim.AdamW(groups, lr=3e-4, betas=(0.9, 0.95), eps=1e-8, fused=True)
+
+
+def train(options):
+    """Times of all steps in ms, and their losses."""
+    torch.manual_seed(1)
+    torch.set_float32_matmul_precision('high')
+    layers, hidden, heads = MODELS[options.model]
+    state = torch.bfloat16 if options.state == 'bf16' else torch.float32
+    with torch.device('cuda'):
+        model = Gpt(layers, hidden, heads, options.sequence).to(state)
+    optimizer = make_optimizer(model)
+    step_model = torch.compile(model, mode=None if options.mode == 'default' else options.mode)
+    micro = (options.micro_batch, options.sequence)
+    autocast = torch.autocast('cuda', dtype=torch.bfloat16, enabled=options.state == 'f32')
+    times, losses = [], []
+    for _ in range(options.warm_up + options.steps):
+        shape = (options.accumulation, *micro)
+        tokens = torch.randint(VOCABULARY, shape).pin_memory().to('cuda', non_blocking=True)
+        targets = tokens.roll(-1, dims=-1)
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        total = torch.zeros((), device='cuda')
+        for i in range(options.accumulation):
+            with autocast, sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
+                loss = step_model(tokens[i], targets[i]) / options.accumulation
+            loss.backward()
+            total += loss.detach()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        torch.cuda.synchronize()
+        times.append((time.perf_counter() - start) * 1e3)
+        losses.append(total.item())
+    return times, losses
+
+
+def parse():
+    parser = argparse.ArgumentParser(description='PyTorch twin of gpu_train')
+    parser.add_argument('--model', choices=MODELS, default='1.3b')
+    for name, default in (('sequence', 2048), ('micro_batch', 8), ('accumulation', 2),
+                          ('steps', 20), ('warm_up', 5)):
+        parser.add_argument(f'--{name}', type=int, default=default)
+    parser.add_argument('--state', choices=('f32', 'bf16'), default='f32',
+                        help='of weights, gradients and moments')
+    parser.add_argument('--mode', default='default', choices=(
+        'default', 'max-autotune-no-cudagraphs', 'max-autotune'), help='of torch.compile')
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    if not torch.cuda.is_available():
+        print('twin.py: PyTorch sees no GPU', file=sys.stderr)
+        sys.exit(NO_TORCH)
+    times, losses = train(options)
+    free, total = torch.cuda.mem_get_info()
+    step_ms = times[options.warm_up:]
+    print(json.dumps({
+        'program': 'twin', 'model': options.model, 'sequence': options.sequence,
+        'micro_batch': options.micro_batch, 'accumulation': options.accumulation,
+        'tokens': options.sequence * options.micro_batch * options.accumulation,
+        'memory_mib': (total - free) >> 20,
+        'peak_tensors_mib': torch.cuda.max_memory_allocated() >> 20,
+        'median_ms': round(statistics.median(step_ms), 4),
+        'step_ms': [round(t, 4) for t in step_ms], 'loss': [round(x, 5) for x in losses],
+        'state': options.state, 'mode': options.mode, 'torch': torch.__version__,
+        'cudnn': torch.backends.cudnn.version(), 'cuda': torch.version.cuda}))
+
+
+if __name__ == '__main__':
+    main()
