@@ -127,8 +127,8 @@ void measure(std::vector<Part>& parts, Settings const& settings, Stream& stream)
 /// Operands lie in memory that all parts share: what they hold does not matter but that it is
 /// random.
 struct Memory {
-  Noise left, right;
-  Buffer out;
+  Noise left, right, bias, h;
+  Buffer out, y;
 };
 
 Size largest(std::vector<Product> const& all, std::function<Size(Product const&)> const& bytes) {
@@ -142,7 +142,21 @@ Part product_part(Product const& p, Memory const& memory, Stream& stream) {
   Tensor const a = memory.left.tensor(turned_a ? Shape{p.k, p.m} : Shape{p.m, p.k});
   Tensor const b = memory.right.tensor(turned_b ? Shape{p.n, p.k} : Shape{p.k, p.n});
   Tensor const out{memory.out.data(), {p.m, p.n}, p.out, kGpu};
-  return {p.name, [=, &stream] { matmul(a, b, out, p.options, stream); }, p.flops(), 0, p.calls};
+  Tensor const y{memory.y.data(), {p.m, p.n}, p.out, kGpu};
+  Tensor const bias = memory.bias.tensor({p.n}), h = memory.h.tensor({p.m, p.n});
+  auto const call = [=, &stream] {
+    switch (p.after) {
+      case benchmark::After::nothing:
+        return matmul(a, b, out, p.options, stream);
+      case benchmark::After::bias:
+        return matmul_bias(a, b, bias, out, p.options, stream);
+      case benchmark::After::gelu:
+        return matmul_gelu(a, b, bias, out, y, p.options, stream);
+      case benchmark::After::gelu_backward:
+        return matmul_gelu_backward(a, b, h, out, {}, p.options, stream);
+    }
+  };
+  return {p.name, call, p.flops(), 0, p.calls};
 }
 
 /// What attention reads and writes, for one micro-batch.
@@ -235,10 +249,14 @@ void run(Settings const& settings) {
   Stream stream{kGpu};
   dsr::choose_algorithms({.choice = dsr::AlgorithmChoice::timed}, stream);
   std::vector<Product> const all = products(job, settings.head_chunk);
+  auto const wide = [](Product const& p) { return p.after == benchmark::After::nothing ? 0 : 1; };
   Memory const memory{
       Noise{largest(all, [](Product const& p) { return 2 * p.m * p.k; }), stream},
       Noise{largest(all, [](Product const& p) { return 2 * p.n * p.k; }), stream},
-      Buffer{largest(all, [](Product const& p) { return size_of(p.out) * p.m * p.n; }), kGpu}};
+      Noise{largest(all, [](Product const& p) { return 2 * p.n; }), stream},
+      Noise{largest(all, [&](Product const& p) { return wide(p) * 2 * p.m * p.n; }), stream},
+      Buffer{largest(all, [](Product const& p) { return size_of(p.out) * p.m * p.n; }), kGpu},
+      Buffer{largest(all, [&](Product const& p) { return wide(p) * 2 * p.m * p.n; }), kGpu}};
   zero({memory.out.data(), {memory.out.bytes()}, DType::u8, kGpu}, stream);
   AttentionMemory attended = attention_memory(job, stream);
   Buffer const from{Size{1} << 30, kGpu}, to{Size{1} << 30, kGpu};

@@ -10,6 +10,9 @@
 
 namespace benchmark {
 
+/// What follows a product in the step, in its epilogue where that is faster.
+enum class After : std::uint8_t { nothing, bias, gelu, gelu_backward };
+
 /// out [m, n] = op(a)·op(b) over k; `calls` of them in a step.
 struct Product {
   std::string name;
@@ -17,6 +20,7 @@ struct Product {
   dsr::MatmulOptions options;
   dsr::DType out;
   dsr::Size calls;
+  After after = After::nothing;
   double flops() const {
     return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   }

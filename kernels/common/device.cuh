@@ -13,9 +13,7 @@ inline constexpr int kVector = 8;
 __device__ inline float to_float(bf16_t bits) { return __bfloat162float(__ushort_as_bfloat16(bits)); }
 __device__ inline bf16_t to_bf16(float x) { return __bfloat16_as_ushort(__float2bfloat16_rn(x)); }
 
-/// x[0…8) from an address that is a multiple of 16.
-__device__ inline void load(bf16_t const* from, float (&x)[kVector]) {
-  uint4 const bits = *reinterpret_cast<uint4 const*>(from);
+__device__ inline void unpack(uint4 bits, float (&x)[kVector]) {
   unsigned const words[4] = {bits.x, bits.y, bits.z, bits.w};
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
@@ -24,13 +22,24 @@ __device__ inline void load(bf16_t const* from, float (&x)[kVector]) {
   }
 }
 
+/// Two roundings in one instruction.
+__device__ inline unsigned pack(float low, float high) {
+  __nv_bfloat162 const both = __floats2bfloat162_rn(low, high);
+  return static_cast<unsigned>(__bfloat16_as_ushort(both.x)) |
+         static_cast<unsigned>(__bfloat16_as_ushort(both.y)) << 16;
+}
+
+__device__ inline uint4 pack(float const (&x)[kVector]) {
+  return make_uint4(pack(x[0], x[1]), pack(x[2], x[3]), pack(x[4], x[5]), pack(x[6], x[7]));
+}
+
+/// x[0…8) from an address that is a multiple of 16.
+__device__ inline void load(bf16_t const* from, float (&x)[kVector]) {
+  unpack(*reinterpret_cast<uint4 const*>(from), x);
+}
+
 __device__ inline void store(bf16_t* to, float const (&x)[kVector]) {
-  unsigned words[4];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    words[i] = static_cast<unsigned>(to_bf16(x[2 * i])) | static_cast<unsigned>(to_bf16(x[2 * i + 1])) << 16;
-  }
-  *reinterpret_cast<uint4*>(to) = make_uint4(words[0], words[1], words[2], words[3]);
+  *reinterpret_cast<uint4*>(to) = pack(x);
 }
 
 __device__ inline void load(float const* from, float (&x)[kVector]) {

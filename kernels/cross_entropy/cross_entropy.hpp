@@ -19,4 +19,8 @@ void add_cross_entropy(float const* sums, std::int32_t const* targets, double* l
 void logits_gradient(bf16_t* logits, float const* sums, std::int32_t const* targets, index_t first, index_t rows,
                      index_t columns, index_t valid, stream_t stream);
 
+/// logits_max, logits_exp and logits_gradient of rows that are here whole: sums as of logits_exp.
+void softmax_gradient(bf16_t* logits, std::int32_t const* targets, float* sums, index_t rows, index_t columns,
+                      index_t valid, stream_t stream);
+
 }  // namespace dsr::kernels

@@ -1,56 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
-/// sums[f] += Σ_rows x[row, f]. A block owns a tile of 256 columns and a slice of the rows; bytes per element: 2 read.
+/// sums[f] += Σ_rows x[row, f]. Blocks and order as in column_tiles.cuh. Bytes per element: 2 read.
 /// Numerics: f32, fixed order. Source: own.
 #include "kernels/common/column_sums.cuh"
+#include "kernels/common/column_tiles.cuh"
 #include "kernels/elementwise/elementwise.hpp"
 
 namespace dsr::kernels {
 namespace {
 
-__global__ void add_partials_kernel(float const* partials, float* sums, int slices, index_t features) {
-  index_t const f = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (f >= features) return;
+/// A block adds 64 columns of partials: 16 lines of threads take every 16th slice, then line 0 adds
+/// the lines in order.
+__global__ void __launch_bounds__(1024)
+    add_partials_kernel(float const* partials, float* sums, int slices, index_t features) {
+  __shared__ float shared[16][64];
+  int const lane = static_cast<int>(threadIdx.x), line = static_cast<int>(threadIdx.y);
+  index_t const column = static_cast<index_t>(blockIdx.x) * 64 + lane;
   float sum = 0;
-  for (int s = 0; s < slices; ++s) sum += partials[static_cast<index_t>(s) * features + f];
-  sums[f] += sum;
+  if (column < features) {
+#pragma unroll 8
+    for (int s = line; s < slices; s += 16) sum += partials[s * features + column];
+  }
+  shared[line][lane] = sum;
+  __syncthreads();
+  if (line != 0 || column >= features) return;
+  float total = 0;
+#pragma unroll
+  for (int k = 0; k < 16; ++k) total += shared[k][lane];
+  sums[column] += total;
 }
 
 template <bool Aligned>
-__global__ void __launch_bounds__(kTileThreads)
-    column_sums_kernel(bf16_t const* x, float* partials, index_t rows, index_t features) {
-  sum_tile<1>(rows, features, partials, [&](index_t row, index_t column, int width, float (&values)[1][kVector]) {
-    bf16_t const* const from = x + row * features + column;
-    if (Aligned) {
-      load(from, values[0]);
-    } else {
-#pragma unroll
-      for (int i = 0; i < kVector; ++i) values[0][i] = i < width ? to_float(from[i]) : 0;
-    }
-  });
+__global__ void __launch_bounds__(kSumThreads)
+    column_sums_kernel(bf16_t const* x, ColumnSums out, index_t rows, index_t features) {
+  sum_columns(
+      out, rows, features, [&](index_t at, int width) { return read<Aligned>(x + at, width); },
+      [&](index_t, int, uint4 in, float(&values)[kVector]) { unpack(in, values); });
 }
 
 }  // namespace
 
-void add_partials(float const* partials, float* sums, int slices, index_t features, stream_t stream) {
+void add_partials(float const* partials, float* sums, int slices, index_t features,
+                  stream_t stream) {
   if (sums == nullptr) return;
-  constexpr int kThreads = 256;
-  auto const blocks = static_cast<unsigned>((features + kThreads - 1) / kThreads);
-  add_partials_kernel<<<blocks, kThreads, 0, stream>>>(partials, sums, slices, features);
+  auto const blocks = static_cast<unsigned>((features + 63) / 64);
+  add_partials_kernel<<<blocks, dim3{64, 16}, 0, stream>>>(partials, sums, slices, features);
 }
 
 index_t column_sum_bytes(index_t rows, index_t features, int columns) {
-  return static_cast<index_t>(sizeof(float)) * columns * row_slices(rows, features) * features;
+  return SumGrid{rows, features}.bytes(columns);
 }
 
-void add_column_sums(bf16_t const* x, float* sums, void* partials, index_t rows, index_t features, stream_t stream) {
-  auto* const parts = static_cast<float*>(partials);
-  dim3 const grid = tile_grid(rows, features);
-  if (features % kVector == 0) {
-    column_sums_kernel<true><<<grid, kTileThreads, 0, stream>>>(x, parts, rows, features);
+index_t column_sum_counters(index_t features) { return (features + kColumns - 1) / kColumns; }
+
+void add_column_sums(bf16_t const* x, float* sums, SumMemory memory, index_t rows, index_t features,
+                     stream_t stream) {
+  SumGrid const grid{rows, features};
+  ColumnSums const out{static_cast<float*>(memory.partials), memory.counters, sums};
+  if (features % kVector == 0 && aligned({x})) {
+    column_sums_kernel<true><<<grid.blocks(), kSumThreads, 0, stream>>>(x, out, rows, features);
   } else {
-    column_sums_kernel<false><<<grid, kTileThreads, 0, stream>>>(x, parts, rows, features);
+    column_sums_kernel<false><<<grid.blocks(), kSumThreads, 0, stream>>>(x, out, rows, features);
   }
-  add_partials(parts, sums, static_cast<int>(grid.y), features, stream);
 }
 
 }  // namespace dsr::kernels

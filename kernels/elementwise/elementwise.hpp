@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-/// Passes over memory without rows: fill, add, scale; bias, GELU and dropout over M rows of N features.
+/// Passes over memory without rows: fill, add, scale; bias, GELU and dropout over M rows of N
+/// features. Addresses that are no multiple of 16 bytes, and rows that are no multiple of 8
+/// features, are taken element by element.
 #include "kernels/common/types.hpp"
 
 namespace dsr::kernels {
@@ -17,26 +19,31 @@ void scale(float* x, float factor, index_t elements, stream_t stream);
 void add_bias(bf16_t* y, bf16_t const* bias, index_t rows, index_t features, stream_t stream);
 
 /// h += bias (may be null), y = gelu(h), tanh form.
-void gelu(bf16_t* h, bf16_t const* bias, bf16_t* y, index_t rows, index_t features, stream_t stream);
+void gelu(bf16_t* h, bf16_t const* bias, bf16_t* y, index_t rows, index_t features,
+          stream_t stream);
 
-/// dh = dy · gelu'(h); dh may be dy. dbias (may be null) [features] f32 += column sums of dh before rounding.
-/// partials: column_sum_bytes(rows, features, 1) of memory.
-void gelu_backward(bf16_t const* h, bf16_t const* dy, bf16_t* dh, float* dbias, void* partials, index_t rows,
-                   index_t features, stream_t stream);
+/// dh = dy · gelu'(h); dh may be dy. dbias (may be null) [features] f32 += column sums of dh before
+/// rounding.
+void gelu_backward(bf16_t const* h, bf16_t const* dy, bf16_t* dh, float* dbias, SumMemory memory,
+                   index_t rows, index_t features, stream_t stream);
 
-/// sums [features] f32 += column sums of x [rows, features]. partials: column_sum_bytes(rows, features, 1).
-void add_column_sums(bf16_t const* x, float* sums, void* partials, index_t rows, index_t features, stream_t stream);
+/// sums [features] f32 += column sums of x [rows, features].
+void add_column_sums(bf16_t const* x, float* sums, SumMemory memory, index_t rows, index_t features,
+                     stream_t stream);
 
-/// Memory for the partial sums of `columns` such results.
+/// What these sums need: bytes of partials for `columns` results, and counters.
 index_t column_sum_bytes(index_t rows, index_t features, int columns);
+index_t column_sum_counters(index_t features);
 
 struct Dropout {
-  std::uint32_t key_low = 0, key_high = 0, threshold = 0;  ///< kept if the random word is at least threshold
-  float factor = 1;                                        ///< of what is kept
+  std::uint32_t key_low = 0, key_high = 0;
+  std::uint32_t threshold = 0;  ///< kept if the random word is at least this
+  float factor = 1;             ///< of what is kept
   std::int32_t const* ordinals = nullptr;
   std::int32_t const* positions = nullptr;
   index_t first_feature = 0;
 };
-void dropout(bf16_t const* x, bf16_t* out, Dropout const& mask, index_t rows, index_t features, stream_t stream);
+void dropout(bf16_t const* x, bf16_t* out, Dropout const& mask, index_t rows, index_t features,
+             stream_t stream);
 
 }  // namespace dsr::kernels

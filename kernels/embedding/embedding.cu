@@ -1,102 +1,110 @@
 // SPDX-License-Identifier: Apache-2.0
-/// out[t] += table[id_t]; dtable[v] += Σ_{t: id_t = v} dx[t]. Forward: a block owns a token. Backward: tokens are sorted by
-/// id (a stable radix sort keeps their order), and the block of a run's first token adds up the run, so no two blocks
-/// write one row. Bytes per element: forward 6; backward 2 plus 8 per distinct row's element. Numerics: f32 sums in token
-/// order. Source: CUB's DeviceRadixSort for the sort.
-#include <cub/device/device_radix_sort.cuh>
-
-#include "kernels/common/device.cuh"
+/// out[t] += table[id_t], or out[t] = a[id_t] + b[id'_t]. A thread owns 8 columns and walks tokens:
+/// ids of four tokens first, then their rows, so that a thread waits twice for four tokens. Bytes
+/// per element: embedding 6, embedding_sum 6 (rows that several tokens have in common come from
+/// L2). Numerics: f32, one rounding. Source: own.
+#include "kernels/common/vectors.cuh"
 #include "kernels/embedding/embedding.hpp"
 
 namespace dsr::kernels {
 namespace {
 
-constexpr int kThreads = 128;
+/// Features lie in blocks: [parts, tokens, width].
+struct Blocks {
+  index_t tokens, hidden, width;
 
-/// Where feature f of token t lies in [parts, tokens, width].
-__device__ index_t place(index_t t, index_t f, index_t tokens, index_t width) {
-  return (f / width * tokens + t) * width + f % width;
+  __device__ index_t place(index_t t, index_t f) const {
+    return (f / width * tokens + t) * width + f % width;
+  }
+};
+
+/// The table's row of token t, or −1.
+__device__ index_t row_of(TableRows const& rows, index_t t) {
+  std::int32_t const id = rows.ids[t];
+  index_t const row = id - rows.first_row;
+  return id < 0 || row < 0 || row >= rows.table_rows ? -1 : row;
 }
 
-__global__ void embedding_kernel(std::int32_t const* ids, bf16_t const* table, index_t first_row, index_t table_rows,
-                                 bf16_t* out, index_t tokens, index_t hidden, index_t width) {
-  index_t const t = blockIdx.x, row = ids[t] - first_row;
-  if (ids[t] < 0 || row < 0 || row >= table_rows) return;
-  if (width % kVector == 0) {
-    for (index_t f = threadIdx.x * kVector; f < hidden; f += blockDim.x * kVector) {
-      float a[kVector], b[kVector];
-      load(out + place(t, f, tokens, width), a);
-      load(table + row * hidden + f, b);
+__device__ uint4 vector_of(TableRows const& rows, index_t row, index_t hidden, index_t column) {
+  if (row < 0) return make_uint4(0, 0, 0, 0);
+  return *reinterpret_cast<uint4 const*>(rows.table + row * hidden + column);
+}
+
+/// Vectors do not cross blocks. Adds: to out, where a has a row; else out is written everywhere.
+template <bool Adds>
+__global__ void __launch_bounds__(256)
+    embedding_kernel(TableRows a, TableRows b, bf16_t* out, Blocks blocks) {
+  RowWalk walk{blocks.tokens, blocks.hidden};
+  if (walk.width == 0) return;
+  index_t const place = blocks.place(0, walk.column);  // of token t: t·width further
+  for (; walk.more(); walk.next()) {
+    index_t a_row[kFlight], b_row[kFlight];
 #pragma unroll
-      for (int i = 0; i < kVector; ++i) a[i] += b[i];
-      store(out + place(t, f, tokens, width), a);
+    for (int k = 0; k < kFlight; ++k) {
+      a_row[k] = walk.has(k) ? row_of(a, walk.row(k)) : -1;
+      b_row[k] = !Adds && walk.has(k) ? row_of(b, walk.row(k)) : -1;
     }
-    return;
-  }
-  for (index_t f = threadIdx.x; f < hidden; f += blockDim.x) {
-    bf16_t& to = out[place(t, f, tokens, width)];
-    to = to_bf16(to_float(to) + to_float(table[row * hidden + f]));
-  }
-}
-
-__global__ void number_kernel(std::int32_t const* ids, std::uint32_t* keys, std::int32_t* numbers, index_t first_row,
-                              index_t table_rows, index_t tokens) {
-  index_t const t = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (t >= tokens) return;
-  index_t const row = ids[t] - first_row;
-  bool const mine = ids[t] >= 0 && row >= 0 && row < table_rows;
-  keys[t] = mine ? static_cast<std::uint32_t>(row) : 0xFFFFFFFFU;  // others go last
-  numbers[t] = static_cast<std::int32_t>(t);
-}
-
-__global__ void add_runs_kernel(std::uint32_t const* keys, std::int32_t const* numbers, bf16_t const* dx, float* dtable,
-                                index_t tokens, index_t hidden, index_t width) {
-  index_t const first = blockIdx.x;
-  std::uint32_t const key = keys[first];
-  if (key == 0xFFFFFFFFU || (first > 0 && keys[first - 1] == key)) return;
-  for (index_t f = static_cast<index_t>(blockIdx.y) * blockDim.x + threadIdx.x; f < hidden;
-       f += static_cast<index_t>(gridDim.y) * blockDim.x) {
-    float sum = 0;
-    for (index_t i = first; i < tokens && keys[i] == key; ++i) sum += to_float(dx[place(numbers[i], f, tokens, width)]);
-    dtable[static_cast<index_t>(key) * hidden + f] += sum;
+    uint4 first[kFlight], second[kFlight];
+#pragma unroll
+    for (int k = 0; k < kFlight; ++k) {
+      first[k] = vector_of(a, a_row[k], blocks.hidden, walk.column);
+      if constexpr (Adds) {
+        bf16_t const* const old = out + place + walk.row(k) * blocks.width;
+        if (a_row[k] >= 0) second[k] = read<true>(old, kVector);
+      } else {
+        second[k] = vector_of(b, b_row[k], blocks.hidden, walk.column);
+      }
+    }
+#pragma unroll
+    for (int k = 0; k < kFlight; ++k) {
+      if (!walk.has(k) || (Adds && a_row[k] < 0)) continue;
+      float x[kVector], y[kVector];
+      unpack(first[k], x);
+      unpack(second[k], y);
+#pragma unroll
+      for (int i = 0; i < kVector; ++i) x[i] += y[i];
+      write<true>(out + place + walk.row(k) * blocks.width, pack(x), kVector);
+    }
   }
 }
 
-std::size_t sort_bytes(index_t tokens) {
-  std::size_t bytes = 0;
-  cub::DeviceRadixSort::SortPairs(nullptr, bytes, static_cast<std::uint32_t const*>(nullptr),
-                                  static_cast<std::uint32_t*>(nullptr), static_cast<std::int32_t const*>(nullptr),
-                                  static_cast<std::int32_t*>(nullptr), static_cast<int>(tokens));
-  return bytes;
+/// Any width, element by element. A block owns a token.
+template <bool Adds>
+__global__ void __launch_bounds__(256)
+    embedding_odd_kernel(TableRows a, TableRows b, bf16_t* out, Blocks blocks) {
+  index_t const t = blockIdx.x, a_row = row_of(a, t), b_row = Adds ? -1 : row_of(b, t);
+  if (Adds && a_row < 0) return;
+  for (index_t f = threadIdx.x; f < blocks.hidden; f += blockDim.x) {
+    bf16_t& to = out[blocks.place(t, f)];
+    float sum = Adds ? to_float(to) : 0.0F;
+    if (a_row >= 0) sum += to_float(a.table[a_row * blocks.hidden + f]);
+    if (b_row >= 0) sum += to_float(b.table[b_row * blocks.hidden + f]);
+    to = to_bf16(sum);
+  }
 }
 
-index_t array_bytes(index_t tokens) { return (4 * tokens + 255) / 256 * 256; }
+template <bool Adds>
+void launch(TableRows const& a, TableRows const& b, bf16_t* out, Blocks const& blocks,
+            stream_t stream) {
+  if (blocks.width % kVector == 0 && aligned({a.table, b.table, out})) {
+    auto const [grid, threads] = row_grid(blocks.tokens, blocks.hidden);
+    embedding_kernel<Adds><<<grid, threads, 0, stream>>>(a, b, out, blocks);
+  } else {
+    auto const grid = static_cast<unsigned>(blocks.tokens);
+    embedding_odd_kernel<Adds><<<grid, 256, 0, stream>>>(a, b, out, blocks);
+  }
+}
 
 }  // namespace
 
-void embedding(std::int32_t const* ids, bf16_t const* table, index_t first_row, index_t table_rows, bf16_t* out,
-               int parts, index_t tokens, index_t hidden, stream_t stream) {
-  embedding_kernel<<<static_cast<unsigned>(tokens), kThreads, 0, stream>>>(ids, table, first_row, table_rows, out,
-                                                                           tokens, hidden, hidden / parts);
+void embedding(TableRows const& rows, bf16_t* out, int parts, index_t tokens, index_t hidden,
+               stream_t stream) {
+  launch<true>(rows, {}, out, {tokens, hidden, hidden / parts}, stream);
 }
 
-index_t embedding_backward_bytes(index_t tokens) {
-  return 4 * array_bytes(tokens) + static_cast<index_t>(sort_bytes(tokens));
-}
-
-void embedding_backward(std::int32_t const* ids, index_t first_row, index_t table_rows, bf16_t const* dx, float* dtable,
-                        int parts, index_t tokens, index_t hidden, void* memory, stream_t stream) {
-  auto* const base = static_cast<char*>(memory);
-  auto const array = [&](int number) { return base + number * array_bytes(tokens); };
-  auto *keys = reinterpret_cast<std::uint32_t*>(array(0)), *sorted = reinterpret_cast<std::uint32_t*>(array(1));
-  auto *numbers = reinterpret_cast<std::int32_t*>(array(2)), *order = reinterpret_cast<std::int32_t*>(array(3));
-  auto const blocks = static_cast<unsigned>((tokens + kThreads - 1) / kThreads);
-  number_kernel<<<blocks, kThreads, 0, stream>>>(ids, keys, numbers, first_row, table_rows, tokens);
-  std::size_t bytes = sort_bytes(tokens);
-  cub::DeviceRadixSort::SortPairs(array(4), bytes, keys, sorted, numbers, order, static_cast<int>(tokens), 0, 32,
-                                  stream);
-  dim3 const grid{static_cast<unsigned>(tokens), static_cast<unsigned>((hidden + 511) / 512)};
-  add_runs_kernel<<<grid, kThreads, 0, stream>>>(sorted, order, dx, dtable, tokens, hidden, hidden / parts);
+void embedding_sum(TableRows const& a, TableRows const& b, bf16_t* out, int parts, index_t tokens,
+                   index_t hidden, stream_t stream) {
+  launch<false>(a, b, out, {tokens, hidden, hidden / parts}, stream);
 }
 
 }  // namespace dsr::kernels

@@ -3,69 +3,11 @@
 /// that mean, Σ(x − mean)² and y come from one read. Bytes per element: residual_norm 8 (sum, branch read; branch, y
 /// written), norm_backward 8 with a residual. Numerics: f32, two passes over registers; statistics are those of the
 /// rounded x that backward reads. Source: Ba et al. 2016, arXiv:1607.06450; Chan, Golub and LeVeque 1979.
-#include <type_traits>
-
-#include "kernels/common/device.cuh"
 #include "kernels/norm/norm.hpp"
+#include "kernels/norm/row_part.cuh"
 
 namespace dsr::kernels {
 namespace {
-
-constexpr int kMostThreads = 512;
-static_assert(kMostFeatures == index_t{4} * kVector * kMostThreads);
-
-/// A row as a thread sees it: Pieces groups of 8 features, a block's width apart. Other sizes than multiples of 8 are
-/// read one by one.
-template <int Pieces, bool Aligned>
-struct RowPart {
-  index_t features;
-
-  __device__ index_t column(int piece) const {
-    return (static_cast<index_t>(piece) * blockDim.x + threadIdx.x) * kVector;
-  }
-  __device__ bool has(int piece, int i) const { return column(piece) + (Aligned ? 0 : i) < features; }
-
-  template <class T>
-  __device__ void read(T const* row, float (&x)[Pieces][kVector]) const {
-#pragma unroll
-    for (int p = 0; p < Pieces; ++p) {
-      if constexpr (Aligned) {
-        if (has(p, 0)) {
-          load(row + column(p), x[p]);
-          continue;
-        }
-      }
-#pragma unroll
-      for (int i = 0; i < kVector; ++i) x[p][i] = !Aligned && has(p, i) ? to_float(row[column(p) + i]) : 0.0F;
-    }
-  }
-
-  __device__ void write(bf16_t* row, float const (&x)[Pieces][kVector]) const {
-#pragma unroll
-    for (int p = 0; p < Pieces; ++p) {
-      if constexpr (Aligned) {
-        if (has(p, 0)) store(row + column(p), x[p]);
-      } else {
-#pragma unroll
-        for (int i = 0; i < kVector; ++i) {
-          if (has(p, i)) row[column(p) + i] = to_bf16(x[p][i]);
-        }
-      }
-    }
-  }
-
-  /// Calls f(p, i) for the elements that exist.
-  template <class F>
-  __device__ void each(F&& f) const {
-#pragma unroll
-    for (int p = 0; p < Pieces; ++p) {
-#pragma unroll
-      for (int i = 0; i < kVector; ++i) {
-        if (has(p, i)) f(p, i);
-      }
-    }
-  }
-};
 
 struct Moments {
   float mean, m2;
@@ -152,17 +94,16 @@ struct BackwardCall {
   bf16_t const *dy, *x;
   float const* statistics;
   bf16_t const* gamma;
-  float* sums;
+  float const* sums;
   float whole_features;
   bf16_t const* dresidual;
-  bf16_t* dx;  // null: sums only
+  bf16_t* dx;
   index_t features;
 };
 
 template <int Pieces, bool Aligned>
 __global__ void __launch_bounds__(kMostThreads)
     norm_backward_kernel(BackwardCall call) {
-  __shared__ float shared[32];
   RowPart<Pieces, Aligned> const part{call.features};
   index_t const row = blockIdx.x, at = row * call.features;
   float const mean = call.statistics[2 * row], rstd = call.statistics[2 * row + 1];
@@ -174,20 +115,6 @@ __global__ void __launch_bounds__(kMostThreads)
     d[p][i] *= g[p][i];
     x[p][i] = (x[p][i] - mean) * rstd;
   });
-  if (call.dx == nullptr) {
-    float first = 0, second = 0;
-    part.each([&](int p, int i) {
-      first += d[p][i];
-      second += d[p][i] * x[p][i];
-    });
-    first = reduce_block<Sum>(first, shared);
-    second = reduce_block<Sum>(second, shared);
-    if (threadIdx.x == 0) {
-      call.sums[2 * row] = first;
-      call.sums[2 * row + 1] = second;
-    }
-    return;
-  }
   float const first = call.sums[2 * row] / call.whole_features, second = call.sums[2 * row + 1] / call.whole_features;
   if (call.dresidual != nullptr) {
     part.read(call.dresidual + at, g);
@@ -196,23 +123,6 @@ __global__ void __launch_bounds__(kMostThreads)
     part.each([&](int p, int i) { d[p][i] = rstd * (d[p][i] - first - x[p][i] * second); });
   }
   part.write(call.dx + at, d);
-}
-
-/// Calls launch(Pieces, Aligned as constants, threads) for the smallest shape that holds a row of at most kMostFeatures.
-template <class Launch>
-void for_row(index_t features, Launch&& launch) {
-  index_t const vectors = (features + kVector - 1) / kVector;
-  auto const threads_for = [&](int pieces) {
-    index_t const threads = ((vectors + pieces - 1) / pieces + 31) / 32 * 32;
-    return static_cast<int>(threads < 32 ? 32 : threads);
-  };
-  auto const with = [&](auto pieces) {
-    if (features % kVector == 0) launch(pieces, std::true_type{}, threads_for(pieces));
-    else launch(pieces, std::false_type{}, threads_for(pieces));
-  };
-  if (vectors <= 256) with(std::integral_constant<int, 1>{});
-  else if (vectors <= 1024) with(std::integral_constant<int, 2>{});
-  else with(std::integral_constant<int, 4>{});
 }
 
 void launch_residual(NormCall const& call, index_t rows, stream_t stream) {
@@ -254,15 +164,10 @@ void normalize(bf16_t const* x, float const* statistics, bf16_t const* gamma, bf
   });
 }
 
-void norm_row_sums(bf16_t const* dy, bf16_t const* x, float const* statistics, bf16_t const* gamma, float* sums,
-                   index_t rows, index_t features, stream_t stream) {
-  launch_backward({dy, x, statistics, gamma, sums, 1, nullptr, nullptr, features}, rows, stream);
-}
-
 void norm_backward(bf16_t const* dy, bf16_t const* x, float const* statistics, bf16_t const* gamma, float const* sums,
                    index_t whole_features, bf16_t const* dresidual, bf16_t* dx, index_t rows, index_t features,
                    stream_t stream) {
-  launch_backward({dy, x, statistics, gamma, const_cast<float*>(sums), static_cast<float>(whole_features), dresidual,
+  launch_backward({dy, x, statistics, gamma, sums, static_cast<float>(whole_features), dresidual,
                    dx, features}, rows, stream);
 }
 

@@ -24,17 +24,20 @@ void normalize(bf16_t const* x, float const* statistics, bf16_t const* gamma, bf
 void residual_norm(bf16_t const* sum, bf16_t* branch, bf16_t const* gamma, bf16_t const* beta, float eps,
                    float* statistics, bf16_t* y, index_t rows, index_t features, stream_t stream);
 
-/// sums [rows, 2] = (Σ dy·gamma, Σ dy·gamma·x̂).
-void norm_row_sums(bf16_t const* dy, bf16_t const* x, float const* statistics, bf16_t const* gamma, float* sums,
-                   index_t rows, index_t features, stream_t stream);
-
-/// dgamma += Σ_rows dy·x̂, dbeta (may be null) += Σ_rows dy. partials: column_sum_bytes(rows, features, 2).
-void norm_column_sums(bf16_t const* dy, bf16_t const* x, float const* statistics, float* dgamma, float* dbeta,
-                      void* partials, index_t rows, index_t features, stream_t stream);
+/// sums [rows, 2] = (Σ dy·gamma, Σ dy·gamma·x̂), dgamma += Σ_rows dy·x̂, dbeta (may be null) += Σ_rows dy, in one pass.
+void norm_backward_sums(bf16_t const* dy, bf16_t const* x, float const* statistics, bf16_t const* gamma, float* sums,
+                        float* dgamma, float* dbeta, void* partials, index_t rows, index_t features, stream_t stream);
+/// Of partials, here and below.
+index_t norm_partial_bytes(index_t rows, index_t features);
 
 /// dx = rstd·(dy·gamma − (sums₀ + x̂·sums₁)/whole_features) + dresidual (may be null).
 void norm_backward(bf16_t const* dy, bf16_t const* x, float const* statistics, bf16_t const* gamma, float const* sums,
                    index_t whole_features, bf16_t const* dresidual, bf16_t* dx, index_t rows, index_t features,
                    stream_t stream);
+
+/// norm_backward_sums and norm_backward of whole rows in one pass.
+void whole_norm_backward(bf16_t const* dy, bf16_t const* x, float const* statistics, bf16_t const* gamma,
+                         bf16_t const* dresidual, bf16_t* dx, float* dgamma, float* dbeta, void* partials, index_t rows,
+                         index_t features, stream_t stream);
 
 }  // namespace dsr::kernels

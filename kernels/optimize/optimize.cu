@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// total += Σ x²; AdamW: m = β1·m + (1−β1)·g, v = β2·v + (1−β2)·g², w = w·keep − rate·m/(√v·root + eps). Threads stride
-/// over the grid, four floats at a time. Bytes per element: 4; AdamW 28, and 2 for the rounded copy. Numerics: f32; squares
-/// in f64 by a fixed grid and a fixed order. Source: Loshchilov and Hutter 2019, arXiv:1711.05101.
-#include "kernels/common/device.cuh"
+/// total += Σ x²; AdamW: m = β1·m + (1−β1)·g, v = β2·v + (1−β2)·g², w = w·keep − rate·m/(√v·root +
+/// eps), and g = 0 on request. Threads stride over the grid, 16 bytes of each operand at a time;
+/// squares have four such pieces in flight. Bytes per element: 4; AdamW 28, 2 more for the rounded
+/// copy, 4 more for zeros in the gradient. Numerics: f32; squares in f64 by a fixed grid, the last
+/// of whose blocks adds all blocks' sums in a fixed order. Source: Loshchilov and Hutter 2019,
+/// arXiv:1711.05101.
+#include "kernels/common/column_tiles.cuh"
 #include "kernels/optimize/optimize.hpp"
 
 namespace dsr::kernels {
@@ -10,26 +13,48 @@ namespace {
 
 constexpr int kThreads = 256;
 
-__global__ void squares_kernel(float const* x, double* partials, index_t elements) {
-  __shared__ double shared[kThreads];
-  double sum = 0;
-  for (index_t i = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < elements;
-       i += static_cast<index_t>(gridDim.x) * blockDim.x) {
-    sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  }
-  shared[threadIdx.x] = sum;
+/// Pairs at fixed distances: the order depends on kThreads alone. On thread 0.
+__device__ double sum_of_block(double x, double* shared) {
+  shared[threadIdx.x] = x;
   __syncthreads();
   for (int half = kThreads / 2; half > 0; half /= 2) {
     if (static_cast<int>(threadIdx.x) < half) shared[threadIdx.x] += shared[threadIdx.x + half];
     __syncthreads();
   }
-  if (threadIdx.x == 0) partials[blockIdx.x] = shared[0];
+  return shared[0];
 }
 
-__global__ void add_squares_kernel(double const* partials, double* total) {
+__device__ double square(float x) { return static_cast<double>(x) * static_cast<double>(x); }
+
+__global__ void __launch_bounds__(kThreads)
+    squares_kernel(float const* x, double* total, double* partials, unsigned* counter,
+                   index_t pieces, index_t elements) {
+  __shared__ double shared[kThreads];
+  index_t const stride = static_cast<index_t>(gridDim.x) * kThreads;
+  auto const* const from = reinterpret_cast<float4 const*>(x);
   double sum = 0;
-  for (int i = 0; i < kSquareBlocks; ++i) sum += partials[i];
-  *total += sum;
+  index_t first = static_cast<index_t>(blockIdx.x) * kThreads * kFlight + threadIdx.x;
+  for (; first < pieces; first += stride * kFlight) {
+    float4 in[kFlight];
+#pragma unroll
+    for (int k = 0; k < kFlight; ++k) {
+      index_t const at = first + k * kThreads;
+      in[k] = at < pieces ? __ldcs(from + at) : make_float4(0, 0, 0, 0);
+    }
+#pragma unroll
+    for (int k = 0; k < kFlight; ++k) {
+      sum += (square(in[k].x) + square(in[k].y)) + (square(in[k].z) + square(in[k].w));
+    }
+  }
+  index_t i = 4 * pieces + static_cast<index_t>(blockIdx.x) * kThreads + threadIdx.x;
+  for (; i < elements; i += stride) sum += square(x[i]);
+  sum = sum_of_block(sum, shared);
+  if (threadIdx.x == 0) partials[blockIdx.x] = sum;
+  if (!last_block(counter, gridDim.x)) return;
+  sum = 0;
+  for (unsigned k = threadIdx.x; k < gridDim.x; k += kThreads) sum += __ldcg(partials + k);
+  sum = sum_of_block(sum, shared);
+  if (threadIdx.x == 0) *total += sum;
 }
 
 __device__ float update(float value, float gradient, float& m, float& v, AdamW const& step) {
@@ -39,43 +64,54 @@ __device__ float update(float value, float gradient, float& m, float& v, AdamW c
   return value * step.keep - step.rate * m / (sqrtf(v) * step.root + step.eps);
 }
 
-/// Buffers are aligned and padded to 128 bytes, so parts of them are whole groups of four but for odd tails.
-__global__ void adamw_kernel(float* value, float const* gradient, float* m, float* v, bf16_t* rounded, AdamW step,
-                             index_t elements) {
-  index_t const first = static_cast<index_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  index_t const stride = static_cast<index_t>(gridDim.x) * blockDim.x, fours = elements / 4;
-  for (index_t i = first; i < fours; i += stride) {
-    float4 w = reinterpret_cast<float4*>(value)[i], mm = reinterpret_cast<float4*>(m)[i];
-    float4 vv = reinterpret_cast<float4*>(v)[i];
-    float4 const g = reinterpret_cast<float4 const*>(gradient)[i];
-    w.x = update(w.x, g.x, mm.x, vv.x, step);
-    w.y = update(w.y, g.y, mm.y, vv.y, step);
-    w.z = update(w.z, g.z, mm.z, vv.z, step);
-    w.w = update(w.w, g.w, mm.w, vv.w, step);
-    reinterpret_cast<float4*>(value)[i] = w;
-    reinterpret_cast<float4*>(m)[i] = mm;
-    reinterpret_cast<float4*>(v)[i] = vv;
-    if (rounded != nullptr) {
-      reinterpret_cast<ushort4*>(rounded)[i] = make_ushort4(to_bf16(w.x), to_bf16(w.y), to_bf16(w.z), to_bf16(w.w));
-    }
+/// Nothing is read again before much else has been: all accesses stream.
+__device__ void update_piece(AdamWBuffers const& at, AdamW const& step, index_t i) {
+  float4 w = __ldcs(reinterpret_cast<float4*>(at.value) + i);
+  float4 m = __ldcs(reinterpret_cast<float4*>(at.m) + i);
+  float4 v = __ldcs(reinterpret_cast<float4*>(at.v) + i);
+  float4 const g = __ldcs(reinterpret_cast<float4*>(at.gradient) + i);
+  w.x = update(w.x, g.x, m.x, v.x, step);
+  w.y = update(w.y, g.y, m.y, v.y, step);
+  w.z = update(w.z, g.z, m.z, v.z, step);
+  w.w = update(w.w, g.w, m.w, v.w, step);
+  __stcs(reinterpret_cast<float4*>(at.value) + i, w);
+  __stcs(reinterpret_cast<float4*>(at.m) + i, m);
+  __stcs(reinterpret_cast<float4*>(at.v) + i, v);
+  if (step.gradient == Gradient::zero) {
+    __stcs(reinterpret_cast<float4*>(at.gradient) + i, make_float4(0, 0, 0, 0));
   }
-  for (index_t i = 4 * fours + first; i < elements; i += stride) {
-    value[i] = update(value[i], gradient[i], m[i], v[i], step);
-    if (rounded != nullptr) rounded[i] = to_bf16(value[i]);
+  if (at.rounded != nullptr) {
+    __stcs(reinterpret_cast<uint2*>(at.rounded) + i, make_uint2(pack(w.x, w.y), pack(w.z, w.w)));
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    adamw_kernel(AdamWBuffers at, AdamW step, index_t pieces, index_t elements) {
+  index_t const first = static_cast<index_t>(blockIdx.x) * kThreads + threadIdx.x;
+  index_t const stride = static_cast<index_t>(gridDim.x) * kThreads;
+  for (index_t i = first; i < pieces; i += stride) update_piece(at, step, i);
+  for (index_t i = 4 * pieces + first; i < elements; i += stride) {
+    at.value[i] = update(at.value[i], at.gradient[i], at.m[i], at.v[i], step);
+    if (step.gradient == Gradient::zero) at.gradient[i] = 0;
+    if (at.rounded != nullptr) at.rounded[i] = to_bf16(at.value[i]);
   }
 }
 
 }  // namespace
 
-void add_sum_of_squares(float const* x, double* total, double* partials, index_t elements, stream_t stream) {
-  squares_kernel<<<kSquareBlocks, kThreads, 0, stream>>>(x, partials, elements);
-  add_squares_kernel<<<1, 1, 0, stream>>>(partials, total);
+void add_sum_of_squares(float const* x, double* total, SumMemory memory, index_t elements,
+                        stream_t stream) {
+  index_t const pieces = aligned({x}) ? elements / 4 : 0;
+  squares_kernel<<<kSquareBlocks, kThreads, 0, stream>>>(
+      x, total, static_cast<double*>(memory.partials), memory.counters, pieces, elements);
 }
 
-void adamw(float* value, float const* gradient, float* m, float* v, bf16_t* rounded, AdamW const& step,
-           index_t elements, stream_t stream) {
-  adamw_kernel<<<grid_for(elements / 4 + 1, kThreads), kThreads, 0, stream>>>(value, gradient, m, v, rounded, step,
-                                                                              elements);
+void adamw(AdamWBuffers const& buffers, AdamW const& step, index_t elements, stream_t stream) {
+  bool const whole = aligned({buffers.value, buffers.gradient, buffers.m, buffers.v}) &&
+                     reinterpret_cast<std::uintptr_t>(buffers.rounded) % 8 == 0;
+  index_t const pieces = whole ? elements / 4 : 0;
+  unsigned const blocks = grid_for(pieces > 0 ? pieces : elements, kThreads);
+  adamw_kernel<<<blocks, kThreads, 0, stream>>>(buffers, step, pieces, elements);
 }
 
 }  // namespace dsr::kernels

@@ -13,6 +13,10 @@ std::string save_algorithms(Stream& stream) {
   return detail::backend(stream.device()).save_algorithms(stream);
 }
 
+void follow_algorithms(std::string const& text, Stream& stream) {
+  detail::backend(stream.device()).follow_algorithms(text, stream);
+}
+
 void load_algorithms(std::string const& text, Stream& stream) {
   detail::backend(stream.device()).load_algorithms(text, stream);
 }

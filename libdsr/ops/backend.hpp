@@ -11,6 +11,7 @@
 #include "dsr/core/tensor.hpp"
 #include "dsr/ops/algorithms.hpp"
 #include "dsr/ops/elementwise.hpp"
+#include "dsr/ops/embedding.hpp"
 #include "dsr/ops/matmul.hpp"
 #include "dsr/ops/optimize.hpp"
 
@@ -32,10 +33,27 @@ class Backend {
   virtual void dropout(Tensor x, DropoutMask const& mask, Tensor out, Stream&) const = 0;
 
   virtual void embedding(Tensor ids, Tensor table, Size first_row, Tensor out, Stream&) const = 0;
+  virtual void embedding_sum(LookUp const& a, LookUp const& b, Tensor out, Stream&) const = 0;
   virtual void embedding_backward(Tensor ids, Size first_row, Tensor dx, Tensor dtable,
                                   Stream&) const = 0;
 
   virtual void matmul(Tensor a, Tensor b, Tensor out, MatmulOptions options, Stream&) const = 0;
+  /// A product and what follows it, by default one after the other.
+  virtual void matmul_bias(Tensor a, Tensor b, Tensor bias, Tensor out, MatmulOptions options,
+                           Stream& stream) const {
+    matmul(a, b, out, options, stream);
+    add_bias(out, bias, stream);
+  }
+  virtual void matmul_gelu(Tensor a, Tensor b, Tensor bias, Tensor h, Tensor y,
+                           MatmulOptions options, Stream& stream) const {
+    matmul(a, b, h, options, stream);
+    gelu(h, bias, y, stream);
+  }
+  virtual void matmul_gelu_backward(Tensor a, Tensor b, Tensor h, Tensor dh, Tensor dbias,
+                                    MatmulOptions options, Stream& stream) const {
+    matmul(a, b, dh, options, stream);
+    gelu_backward(h, dh, dh, dbias, stream);
+  }
 
   virtual void residual_moments(Tensor sum, Tensor branch, Tensor moments, Stream&) const = 0;
   virtual void merge_moments(Tensor gathered, Size features, double eps, Tensor statistics,
@@ -48,6 +66,14 @@ class Backend {
                                   Tensor dgamma, Tensor dbeta, Stream&) const = 0;
   virtual void norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma, Tensor sums,
                              Size features, Tensor dresidual, Tensor dx, Stream&) const = 0;
+  virtual void residual_norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma,
+                                      Tensor dresidual, Tensor dx, Tensor dgamma, Tensor dbeta,
+                                      Stream&) const = 0;
+
+  virtual void norm_gelu(Tensor x, Tensor gamma, Tensor beta, double eps, Tensor statistics,
+                         Tensor y, Stream&) const = 0;
+  virtual void norm_gelu_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma, Tensor beta,
+                                  Tensor dx, Tensor dgamma, Tensor dbeta, Stream&) const = 0;
 
   virtual void logits_max(Tensor logits, Size valid, Tensor top, Stream&) const = 0;
   virtual void logits_exp(Tensor logits, Size valid, Tensor top, Tensor targets, Size first,
@@ -55,6 +81,8 @@ class Backend {
   virtual void add_cross_entropy(Tensor sums, Tensor targets, Tensor loss, Stream&) const = 0;
   virtual void logits_gradient(Tensor logits, Size valid, Tensor sums, Tensor targets, Size first,
                                Stream&) const = 0;
+  virtual void cross_entropy(Tensor logits, Size valid, Tensor targets, Tensor sums, Tensor loss,
+                             Stream&) const = 0;
 
   virtual void add_sum_of_squares(Tensor x, Tensor total, Stream&) const = 0;
   virtual void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step,
@@ -69,6 +97,7 @@ class Backend {
   virtual void choose_algorithms(AlgorithmOptions, Stream&) const {}
   virtual std::string save_algorithms(Stream&) const { return {}; }
   virtual void load_algorithms(std::string const&, Stream&) const {}
+  virtual void follow_algorithms(std::string const&, Stream&) const {}
 };
 
 Backend const& cpu_backend();

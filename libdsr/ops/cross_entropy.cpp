@@ -62,4 +62,15 @@ void logits_gradient(Tensor logits, Size valid, Tensor sums, Tensor targets, Siz
   backend(stream.device()).logits_gradient(logits, valid, sums, targets, first, stream);
 }
 
+void cross_entropy(Tensor logits, Size valid, Tensor targets, Tensor sums, Tensor loss,
+                   Stream& stream) {
+  Check const check{"cross_entropy", stream};
+  check_logits(check, logits, valid);
+  check.exactly("targets", targets, {logits.size(0)}, DType::i32);
+  check.exactly("sums", sums, {logits.size(0), 2}, accumulator_of(logits.dtype()));
+  check.exactly("loss", loss, {1}, DType::f64);
+  count(stream, {logits, logits, targets, sums, sums, loss, loss});
+  backend(stream.device()).cross_entropy(logits, valid, targets, sums, loss, stream);
+}
+
 }  // namespace dsr

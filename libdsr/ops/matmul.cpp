@@ -42,14 +42,13 @@ void check_operand(detail::Check const& check, std::string_view name, Tensor con
                "sizes and row stride below 2^31");
 }
 
-}  // namespace
-
-void matmul(Tensor a, Tensor b, Tensor out, MatmulOptions options, Stream& stream) {
-  detail::Check const check{"matmul", stream};
+/// Throws if the operands do not fit; returns the flops.
+Size check_product(detail::Check const& check, Tensor const& a, Tensor const& b, Tensor const& out,
+                   MatmulOptions const& options, Device device) {
   check_operand(check, "out", out);
   check_operand(check, "a", a);
   check_operand(check, "b", b);
-  check_types(check, a, b, out, stream.device());
+  check_types(check, a, b, out, device);
 
   bool const a_turned = options.a == Transpose::yes, b_turned = options.b == Transpose::yes;
   Size const m = out.size(-2), n = out.size(-1), k = a.size(a_turned ? -2 : -1);
@@ -64,10 +63,65 @@ void matmul(Tensor a, Tensor b, Tensor out, MatmulOptions options, Stream& strea
   std::string const batch = "a batch of " + std::to_string(members) + ", or none";
   check.tensor(a.rank() == 2 || a.size(0) == members, "a", a, batch);
   check.tensor(b.rank() == 2 || b.size(0) == members, "b", b, batch);
+  return 2 * m * n * k * members;
+}
 
-  Tensor const before = options.beta != 0 ? out : Tensor{};
-  detail::count(stream, {a, b, before, out}, 2 * m * n * k * members);
+/// A product that something follows: one whole matrix of a's type.
+Size check_whole_product(detail::Check const& check, Tensor const& a, Tensor const& b,
+                         Tensor const& out, MatmulOptions const& options, Device device) {
+  Size const flops = check_product(check, a, b, out, options, device);
+  for (Tensor const* x : {&a, &b, &out}) {
+    check.tensor(x->rank() == 2, x == &a ? "a" : x == &b ? "b" : "out", *x, "no batch");
+  }
+  check.floating("out", out);
+  check.tensor(out.dtype() == a.dtype(), "out", out, name_of(a.dtype()));
+  return flops;
+}
+
+void check_plain(detail::Check const& check, MatmulOptions const& options) {
+  check.that(options.alpha == 1 && options.beta == 0, "options",
+             "alpha " + std::to_string(options.alpha) + ", beta " + std::to_string(options.beta),
+             "alpha 1 and beta 0");
+}
+
+}  // namespace
+
+void matmul(Tensor a, Tensor b, Tensor out, MatmulOptions options, Stream& stream) {
+  detail::Check const check{"matmul", stream};
+  Size const flops = check_product(check, a, b, out, options, stream.device());
+  detail::count(stream, {a, b, options.beta != 0 ? out : Tensor{}, out}, flops);
   detail::backend(stream.device()).matmul(a, b, out, options, stream);
+}
+
+void matmul_bias(Tensor a, Tensor b, Tensor bias, Tensor out, MatmulOptions options,
+                 Stream& stream) {
+  detail::Check const check{"matmul_bias", stream};
+  Size const flops = check_whole_product(check, a, b, out, options, stream.device());
+  check.exactly("bias", bias, {out.size(1)}, out.dtype());
+  detail::count(stream, {a, b, bias, options.beta != 0 ? out : Tensor{}, out}, flops);
+  detail::backend(stream.device()).matmul_bias(a, b, bias, out, options, stream);
+}
+
+void matmul_gelu(Tensor a, Tensor b, Tensor bias, Tensor h, Tensor y, MatmulOptions options,
+                 Stream& stream) {
+  detail::Check const check{"matmul_gelu", stream};
+  Size const flops = check_whole_product(check, a, b, h, options, stream.device());
+  check_plain(check, options);
+  if (bias.defined()) check.exactly("bias", bias, {h.size(1)}, h.dtype());
+  check.same("y", y, h);
+  detail::count(stream, {a, b, bias, h, y}, flops);
+  detail::backend(stream.device()).matmul_gelu(a, b, bias, h, y, options, stream);
+}
+
+void matmul_gelu_backward(Tensor a, Tensor b, Tensor h, Tensor dh, Tensor dbias,
+                          MatmulOptions options, Stream& stream) {
+  detail::Check const check{"matmul_gelu_backward", stream};
+  Size const flops = check_whole_product(check, a, b, dh, options, stream.device());
+  check_plain(check, options);
+  check.same("h", h, dh);
+  if (dbias.defined()) check.exactly("dbias", dbias, {h.size(1)}, accumulator_of(h.dtype()));
+  detail::count(stream, {a, b, h, dh, dbias, dbias}, flops);
+  detail::backend(stream.device()).matmul_gelu_backward(a, b, h, dh, dbias, options, stream);
 }
 
 }  // namespace dsr

@@ -90,4 +90,21 @@ void norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma, Tensor 
       .norm_backward(dy, x, statistics, gamma, sums, features, dresidual, dx, stream);
 }
 
+void residual_norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma, Tensor dresidual,
+                            Tensor dx, Tensor dgamma, Tensor dbeta, Stream& stream) {
+  Check const check{"residual_norm_backward", stream};
+  Rows const size = check.rows("dy", dy);
+  check.that(size.features >= 1, "dy", "rows of no features", "one feature or more");
+  check.same("x", x, dy);
+  check.exactly("statistics", statistics, {size.rows, 2}, accumulator_of(dy.dtype()));
+  check.exactly("gamma", gamma, {size.features}, dy.dtype());
+  if (dresidual.defined()) check.same("dresidual", dresidual, dy);
+  check.same("dx", dx, dy);
+  check.exactly("dgamma", dgamma, {size.features}, accumulator_of(dy.dtype()));
+  if (dbeta.defined()) check.exactly("dbeta", dbeta, {size.features}, accumulator_of(dy.dtype()));
+  count(stream, {dy, x, statistics, gamma, dresidual, dx, dgamma, dgamma, dbeta, dbeta});
+  backend(stream.device())
+      .residual_norm_backward(dy, x, statistics, gamma, dresidual, dx, dgamma, dbeta, stream);
+}
+
 }  // namespace dsr

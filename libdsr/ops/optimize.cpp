@@ -30,7 +30,9 @@ void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& s
   check.that(step.beta2 >= 0 && step.beta2 < 1, "step.beta2", std::to_string(step.beta2),
              "0 <= beta2 < 1");
   if (rounded.defined()) check.exactly("rounded", rounded, value.shape(), DType::bf16);
-  detail::count(stream, {value, value, gradient, m, m, v, v, rounded});
+  bool const zeroed = step.gradient_after == GradientAfter::zero;
+  detail::count(stream,
+                {value, value, gradient, zeroed ? gradient : Tensor{}, m, m, v, v, rounded});
   detail::backend(stream.device()).adamw(value, gradient, m, v, step, rounded, stream);
 }
 

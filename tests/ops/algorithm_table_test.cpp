@@ -48,8 +48,8 @@ TEST_CASE("a table of algorithms comes back from its text") {
   CHECK(*loaded.find(layout(64)) == kSecond);
   CHECK(loaded.find(layout(65)) == nullptr);
   CHECK(loaded.save() == table.save());
-  CHECK(table.save().find("dsr matmul algorithms 1\n" + kMaker +
-                          "\nbf16 f32 add 64 32768 2048 2 T 2048 0 8 ") == 0);
+  CHECK(table.save().find("dsr matmul algorithms 2\n" + kMaker +
+                          "\nbf16 f32 add none 64 32768 2048 2 T 2048 0 8 ") == 0);
 }
 
 TEST_CASE("choices that were made stay when others are loaded") {
@@ -67,14 +67,14 @@ TEST_CASE("a table for another library, and a text that is none, change nothing"
   CHECK(test::contains(other, "chosen for " + kMaker));
   CHECK(test::contains(other, "allowed cublasLt 130100 on NVIDIA H200"));
   AlgorithmTable same{kMaker};
-  for (std::string const& bad : {std::string{}, std::string{"dsr matmul algorithms 2\n"}}) {
+  for (std::string const& bad : {std::string{}, std::string{"dsr matmul algorithms 1\n"}}) {
     CHECK(test::contains(test::text_of<CorruptData>([&] { same.load(bad); }), "line 1"));
   }
-  std::string const head = "dsr matmul algorithms 1\n" + kMaker + "\n";
+  std::string const head = "dsr matmul algorithms 2\n" + kMaker + "\n";
   std::string const line = text.substr(head.size(), text.find('\n', head.size()) - head.size());
   for (std::string const& bad :
        {line + " 1", line.substr(0, line.size() - 2), "f16" + line.substr(4),
-        "bf16 f32 sub" + line.substr(12), std::string{"bf16 f32 add -1"} + line.substr(15)}) {
+        "bf16 f32 sub" + line.substr(12), std::string{"bf16 f32 add none -1"} + line.substr(20)}) {
     std::string const found =
         test::text_of<CorruptData>([&] { same.load(head + line + "\n" + bad + "\n"); });
     INFO(bad);

@@ -76,6 +76,27 @@ TEST_CASE("cross entropy in parts equals whole rows: loss and gradient, with ign
   CHECK(test::distance(found.gradient, expected) <= test::tolerance(type));
 }
 
+TEST_CASE("cross_entropy of whole rows equals the reference, with padding and ignored targets") {
+  Stream stream{kCpu};
+  DType const type = GENERATE(DType::f32, DType::f64);
+  Size const padding = GENERATE(0, 7);
+  std::vector<int> const targets = some_targets();
+  Array logits = test::random({kTokens, kVocabulary}, type, 1);
+  Array padded{{kTokens, kVocabulary + padding}, type};
+  Array sums{{kTokens, 2}, type}, loss{{1}, DType::f64, {0.25}};
+  Array const wanted = test::integers(targets);
+  fill(padded.tensor, 1e4, stream);  // padding must be ignored
+  copy(logits.tensor, padded.tensor.slice(1, 0, kVocabulary), stream);
+  Values expected = logits.values();
+  double const exact = reference::cross_entropy(expected, targets);
+  cross_entropy(padded.tensor, kVocabulary, wanted.tensor, sums.tensor, loss.tensor, stream);
+  CHECK(std::abs(loss.values()[0] - 0.25 - exact) <= test::tolerance(type) * exact);
+  CHECK(test::distance(test::values_of(padded.tensor.slice(1, 0, kVocabulary)), expected) <=
+        test::tolerance(type));
+  CHECK(test::values_of(padded.tensor.slice(1, kVocabulary, kVocabulary + padding)) ==
+        Values(static_cast<std::size_t>(padding * kTokens)));
+}
+
 TEST_CASE("the gradient of cross entropy equals differences of the loss") {
   Stream stream{kCpu};
   Array logits = test::random({3, 5}, DType::f64, 1), top{{3}, DType::f64},
@@ -159,6 +180,13 @@ TEST_CASE("cross entropy refuses what does not fit") {
   check_refused("logits_gradient: valid", [&] { logits_gradient(x, 9, s, i, 0, stream); });
   check_refused("logits_gradient: sums", [&] { logits_gradient(x, 3, x, i, 0, stream); });
   check_refused("logits_gradient: targets", [&] { logits_gradient(x, 3, s, s, 0, stream); });
+  Tensor const l = loss.tensor;
+  check_refused("cross_entropy: logits", [&] { cross_entropy(none, 3, i, s, l, stream); });
+  check_refused("cross_entropy: valid", [&] { cross_entropy(x, 4, i, s, l, stream); });
+  check_refused("cross_entropy: targets", [&] { cross_entropy(x, 3, t, s, l, stream); });
+  check_refused("cross_entropy: sums", [&] { cross_entropy(x, 3, i, t, l, stream); });
+  check_refused("cross_entropy: loss",
+                [&] { cross_entropy(x, 3, i, s, narrow.tensor, stream); });
 }
 
 }  // namespace dsr

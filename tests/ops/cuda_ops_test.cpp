@@ -196,6 +196,33 @@ TEST_CASE("norms, whole and in halves") {
   }
 }
 
+TEST_CASE("the norm's backward in one pass, in place and without a residual") {
+  for (Shape const& shape : shapes()) {
+    INFO(to_string(shape));
+    Streams s;
+    Size const rows = shape[0], features = shape[1];
+    Pair x = activations(shape, 1), gamma = activations({features}, 2), dx = activations(shape, 3);
+    Pair moments = sums({rows, 2}, 4), statistics = sums({rows, 2}, 5);
+    residual_moments({}, x.cpu(), moments.cpu(), s.cpu);
+    merge_moments(moments.cpu().reshape({1, rows, 2}), features, 1e-5, statistics.cpu(), s.cpu);
+    transfer(statistics.cpu(), statistics.cuda(), s.cuda);
+    Pair dy = activations(shape, 6), residual = activations(shape, 7);
+    Pair dgamma = sums({features}, 8), dbeta = sums({features}, 9);
+    residual_norm_backward(dy.cpu(), x.cpu(), statistics.cpu(), gamma.cpu(), {}, dx.cpu(),
+                           dgamma.cpu(), {}, s.cpu);
+    residual_norm_backward(dy.cuda(), x.cuda(), statistics.cuda(), gamma.cuda(), {}, dx.cuda(),
+                           dgamma.cuda(), {}, s.cuda);
+    CHECK(dx.error() <= kRounded);
+    residual_norm_backward(dy.cpu(), x.cpu(), statistics.cpu(), gamma.cpu(), residual.cpu(),
+                           residual.cpu(), dgamma.cpu(), dbeta.cpu(), s.cpu);
+    residual_norm_backward(dy.cuda(), x.cuda(), statistics.cuda(), gamma.cuda(), residual.cuda(),
+                           residual.cuda(), dgamma.cuda(), dbeta.cuda(), s.cuda);
+    CHECK(residual.error() <= kRounded);
+    CHECK(dgamma.error() <= 1e-4);
+    CHECK(dbeta.error() <= 1e-4);
+  }
+}
+
 TEST_CASE("moments of several parts merge") {
   Streams s;
   Pair gathered = sums({3, 50, 2}, 1), statistics = sums({50, 2}, 2);
@@ -262,6 +289,33 @@ TEST_CASE("cross entropy with padded and foreign columns") {
     logits_gradient(logits.cpu(), valid, total.cpu(), targets.cpu(), first, s.cpu);
     logits_gradient(logits.cuda(), valid, total.cuda(), targets.cuda(), first, s.cuda);
     CHECK(logits.error() <= 2 * kRounded);
+  }
+}
+
+TEST_CASE("cross entropy of whole rows in one pass") {
+  for (Size columns : {8, 97, 264, 5003, 50304}) {
+    for (Size valid : {columns, columns - columns / 8}) {
+      INFO(columns << " columns, " << valid << " of them valid");
+      Streams s;
+      Size const rows = 300;
+      std::vector<std::int32_t> list;
+      for (Size r = 0; r < rows; ++r)
+        list.push_back(r % 5 == 2 ? -1 : static_cast<std::int32_t>(r * 37 % valid));
+      Integers targets{list};
+      Pair logits = activations({rows, columns}, 1, 3), total = sums({rows, 2}, 2);
+      double loss = 1.5, found = 0;
+      Buffer device_loss{8, kCuda};
+      Tensor const on_cuda{device_loss.data(), {1}, DType::f64, kCuda},
+          on_cpu{&loss, {1}, DType::f64, kCpu};
+      transfer(on_cpu, on_cuda, s.cuda);
+      s.cuda.synchronize();
+      cross_entropy(logits.cpu(), valid, targets.cpu(), total.cpu(), on_cpu, s.cpu);
+      cross_entropy(logits.cuda(), valid, targets.cuda(), total.cuda(), on_cuda, s.cuda);
+      transfer(on_cuda, {&found, {1}, DType::f64, kCpu}, s.cuda);
+      s.cuda.synchronize();
+      CHECK(found == test::Approx(loss).epsilon(1e-5));
+      CHECK(logits.error() <= kRounded);
+    }
   }
 }
 

@@ -35,6 +35,27 @@ TEST_CASE("embedding adds the rows of a part of the table, features in blocks") 
   CHECK(test::distance(out.values(), expected) <= test::tolerance(type));
 }
 
+TEST_CASE("embedding_sum writes the rows of two tables, and zeros where a token has none") {
+  Stream stream{kCpu};
+  DType const type = GENERATE(DType::f32, DType::f64);
+  std::vector<int> const ids = some_ids();
+  std::vector<int> others(ids.size());
+  for (std::size_t t = 0; t < others.size(); ++t) others[t] = static_cast<int>(t % 7) - 1;
+  Array table = test::random(kTableShape, type, 1), other = test::random({4, 132}, type, 2);
+  Values expected(static_cast<std::size_t>(kBlocked.elements()));
+  Array out{kBlocked, type, Values(expected.size(), std::nan(""))};
+  reference::embedding(kTable, ids, table.values(), expected);
+  reference::embedding({132, 3, 1, 4}, others, other.values(), expected);
+  embedding_sum({test::integers(ids).tensor, table.tensor, 20},
+                {test::integers(others).tensor, other.tensor, 1}, out.tensor, stream);
+  CHECK(test::distance(out.values(), expected) <= test::tolerance(type));
+
+  Array apart{kBlocked, type, Values(expected.size(), 0)};
+  embedding(test::integers(ids).tensor, table.tensor, 20, apart.tensor, stream);
+  embedding(test::integers(others).tensor, other.tensor, 1, apart.tensor, stream);
+  CHECK(out.values() == apart.values());
+}
+
 TEST_CASE("embedding_backward adds the transpose of embedding") {
   Stream stream{kCpu};
   DType const type = GENERATE(DType::f32, DType::f64);
@@ -68,6 +89,8 @@ TEST_CASE("embedding gives the same bits with any number of threads") {
       Array table = test::random(kTableShape, type, 1), x = test::random(kBlocked, type, 2);
       embedding(ids.tensor, table.tensor, 20, x.tensor, stream);
       embedding_backward(ids.tensor, 20, x.tensor, table.tensor, stream);
+      embedding_sum({ids.tensor, table.tensor, 20}, {ids.tensor, table.tensor, 0}, x.tensor,
+                    stream);
       Values all = table.values(), values = x.values();
       all.insert(all.end(), values.begin(), values.end());
       return all;
@@ -84,7 +107,10 @@ TEST_CASE("embedding on meta counts bytes and leaves memory untouched") {
   CHECK(x.values() == Values(20, 1));
   CHECK(table.values() == Values(12, 1));
   CHECK(stream.counted().bytes == 2 * 4 * (5 + 3 * 20));
-  CHECK(stream.counted().calls == 2);
+  embedding_sum({ids.tensor, table.tensor, 0}, {ids.tensor, table.tensor, 0}, x.tensor, stream);
+  CHECK(x.values() == Values(20, 1));
+  CHECK(stream.counted().bytes == 4 * (2 * (5 + 3 * 20) + 2 * 5 + 3 * 20));
+  CHECK(stream.counted().calls == 3);
 }
 
 TEST_CASE("embedding refuses what does not fit") {
@@ -102,6 +128,17 @@ TEST_CASE("embedding refuses what does not fit") {
                 [&] { embedding(ids.tensor, table.tensor, 0, wide.tensor, stream); });
   check_refused("embedding: out",
                 [&] { embedding(ids.tensor, table.tensor, 0, wrong.tensor, stream); });
+  LookUp const good{ids.tensor, table.tensor, 0};
+  auto const refuse_sum = [&](std::string const& name, LookUp const& a, LookUp const& b,
+                              Tensor out) {
+    check_refused("embedding_sum: " + name, [&] { embedding_sum(a, b, out, stream); });
+  };
+  refuse_sum("a.ids", {few.tensor, table.tensor, 0}, good, x.tensor);
+  refuse_sum("a.table", {ids.tensor, none, 0}, good, x.tensor);
+  refuse_sum("b.ids", good, {none, table.tensor, 0}, x.tensor);
+  refuse_sum("b.table", good, {ids.tensor, x.tensor, 0}, x.tensor);
+  refuse_sum("out", good, good, wide.tensor);
+  refuse_sum("out", good, good, wrong.tensor);
   check_refused("embedding_backward: ids",
                 [&] { embedding_backward(table.tensor, 0, x.tensor, table.tensor, stream); });
   check_refused("embedding_backward: dx",

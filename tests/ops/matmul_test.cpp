@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/ops/matmul.hpp"
 
+#include "dsr/ops/elementwise.hpp"
+
 #include "dsr/ops/algorithms.hpp"
 #include "ops/array.hpp"
 #include "reference/matmul.hpp"
@@ -156,6 +158,59 @@ TEST_CASE("matmul refuses what does not fit") {
   refuse("b", a.tensor, b.tensor.slice(0, 0, 5), out.tensor);
   refuse("a", batch.tensor, b.tensor, results.tensor);
   refuse("b", a.tensor, batch.tensor, out.tensor);
+}
+
+TEST_CASE("a product with a bias or GELU equals the product and the passes, forward and backward") {
+  Stream stream{kCpu};
+  DType const type = GENERATE(DType::f32, DType::f64);
+  Size const m = 33, n = 20, k = 17;
+  Array a = test::random({m, k}, type, 1), b = test::random({n, k}, type, 2);
+  Array bias = test::random({n}, type, 3), expected = test::random({m, n}, type, 4);
+  Array out{{m, n}, type, expected.values()}, y{{m, n}, type}, y_expected{{m, n}, type};
+  MatmulOptions const turned{.b = Transpose::yes};
+  MatmulOptions const adding{.b = Transpose::yes, .alpha = 0.5, .beta = 2};
+  matmul(a.tensor, b.tensor, expected.tensor, adding, stream);
+  add_bias(expected.tensor, bias.tensor, stream);
+  matmul_bias(a.tensor, b.tensor, bias.tensor, out.tensor, adding, stream);
+  CHECK(out.values() == expected.values());
+
+  matmul(a.tensor, b.tensor, expected.tensor, turned, stream);
+  gelu(expected.tensor, bias.tensor, y_expected.tensor, stream);
+  matmul_gelu(a.tensor, b.tensor, bias.tensor, out.tensor, y.tensor, turned, stream);
+  CHECK(out.values() == expected.values());
+  CHECK(y.values() == y_expected.values());
+
+  Array h = test::random({m, n}, type, 5), sums{{n}, type, Values(20, 1)};
+  Array sums_expected{{n}, type, Values(20, 1)};
+  matmul(a.tensor, b.tensor, expected.tensor, turned, stream);
+  gelu_backward(h.tensor, expected.tensor, expected.tensor, sums_expected.tensor, stream);
+  matmul_gelu_backward(a.tensor, b.tensor, h.tensor, out.tensor, sums.tensor, turned, stream);
+  CHECK(out.values() == expected.values());
+  CHECK(sums.values() == sums_expected.values());
+}
+
+TEST_CASE("products with something after them refuse what does not fit") {
+  Stream stream{kCpu};
+  Array a = test::random({4, 6}, DType::f32, 1), b = test::random({6, 5}, DType::f32, 2);
+  Array out{{4, 5}, DType::f32}, batch{{3, 4, 6}, DType::f32}, results{{3, 4, 5}, DType::f32};
+  Array line{{5}, DType::f32}, wide{{5}, DType::f64}, row{{4}, DType::f32};
+  Tensor const x = a.tensor, w = b.tensor, o = out.tensor, l = line.tensor;
+  using test::check_refused;
+  check_refused("matmul_bias: a",
+                [&] { matmul_bias(batch.tensor, w, l, results.tensor, {}, stream); });
+  check_refused("matmul_bias: a", [&] { matmul_bias(x.slice(0, 0, 3), w, l, o, {}, stream); });
+  check_refused("matmul_bias: bias", [&] { matmul_bias(x, w, row.tensor, o, {}, stream); });
+  check_refused("matmul_bias: bias", [&] { matmul_bias(x, w, wide.tensor, o, {}, stream); });
+  check_refused("matmul_gelu: options",
+                [&] { matmul_gelu(x, w, l, o, o, {.beta = 1}, stream); });
+  check_refused("matmul_gelu: bias", [&] { matmul_gelu(x, w, row.tensor, o, o, {}, stream); });
+  check_refused("matmul_gelu: y", [&] { matmul_gelu(x, w, l, o, x, {}, stream); });
+  check_refused("matmul_gelu_backward: options",
+                [&] { matmul_gelu_backward(x, w, o, o, l, {.alpha = 2}, stream); });
+  check_refused("matmul_gelu_backward: h",
+                [&] { matmul_gelu_backward(x, w, x, o, l, {}, stream); });
+  check_refused("matmul_gelu_backward: dbias",
+                [&] { matmul_gelu_backward(x, w, o, o, row.tensor, {}, stream); });
 }
 
 TEST_CASE("matmul takes bf16 with sums of bf16 or f32 where there is a device for it") {

@@ -213,6 +213,32 @@ TEST_CASE("norms on meta count bytes and leave memory untouched") {
   }
 }
 
+TEST_CASE("residual_norm_backward gives the bits of its two halves, in place too") {
+  Stream stream{kCpu};
+  DType const type = GENERATE(DType::f32, DType::f64);
+  Shape const shape{kRows, kFeatures};
+  Array x = test::random(shape, type, 1), gamma = test::random({kFeatures}, type, 2);
+  Array residual = test::random(shape, type, 3), sums{{kRows, 2}, type}, dx{shape, type};
+  Array const statistics = statistics_of(x, stream);
+  bool const in_place = GENERATE(false, true), adds = GENERATE(false, true);
+  Array dy = test::random(shape, type, 4);
+  Values const ones(kFeatures, 1);
+  Array dgamma[2] = {Array{{kFeatures}, type, ones}, Array{{kFeatures}, type, ones}};
+  Array dbeta[2] = {Array{{kFeatures}, type, ones}, Array{{kFeatures}, type, ones}};
+  Tensor const other = adds ? residual.tensor : Tensor{};
+  norm_backward_sums(dy.tensor, x.tensor, statistics.tensor, gamma.tensor, sums.tensor,
+                     dgamma[0].tensor, dbeta[0].tensor, stream);
+  norm_backward(dy.tensor, x.tensor, statistics.tensor, gamma.tensor, sums.tensor, kFeatures, other,
+                dx.tensor, stream);
+  Array apart{shape, type};
+  Tensor const out = !in_place ? apart.tensor : adds ? residual.tensor : dy.tensor;
+  residual_norm_backward(dy.tensor, x.tensor, statistics.tensor, gamma.tensor, other, out,
+                         dgamma[1].tensor, dbeta[1].tensor, stream);
+  CHECK(test::values_of(out) == dx.values());
+  CHECK(dgamma[0].values() == dgamma[1].values());
+  CHECK(dbeta[0].values() == dbeta[1].values());
+}
+
 TEST_CASE("norms refuse what does not fit") {
   Stream stream{kCpu};
   Array x = test::random({6, 4}, DType::f32, 1), wide = test::random({6, 4}, DType::f64, 1);
@@ -269,6 +295,21 @@ TEST_CASE("norms refuse what does not fit") {
   whole("features", t, t, p, g, p, 0, t, t);
   whole("dresidual", t, t, p, g, p, 4, w, t);
   whole("dx", t, t, p, g, p, 4, t, w);
+  auto const both = [&](std::string const& name, Tensor dy, Tensor in, Tensor stats, Tensor gamma,
+                        Tensor residual, Tensor dx, Tensor dgamma, Tensor dbeta) {
+    check_refused("residual_norm_backward: " + name, [&] {
+      residual_norm_backward(dy, in, stats, gamma, residual, dx, dgamma, dbeta, stream);
+    });
+  };
+  both("dy", none, t, p, g, t, t, g, g);
+  both("dy", empty.tensor, t, p, g, t, t, g, g);
+  both("x", t, w, p, g, t, t, g, g);
+  both("statistics", t, t, t, g, t, t, g, g);
+  both("gamma", t, t, p, p, t, t, g, g);
+  both("dresidual", t, t, p, g, w, t, g, g);
+  both("dx", t, t, p, g, t, w, g, g);
+  both("dgamma", t, t, p, g, t, t, none, g);
+  both("dbeta", t, t, p, g, t, t, g, p);
 }
 
 }  // namespace dsr

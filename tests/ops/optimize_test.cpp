@@ -41,6 +41,27 @@ TEST_CASE("adamw equals the paper's update") {
   CHECK(gradient.values() == slope);
 }
 
+TEST_CASE("adamw leaves zeros in the gradient if asked to, and changes nothing else") {
+  Stream stream{kCpu};
+  DType const type = GENERATE(DType::f32, DType::f64);
+  Values results[2];
+  for (GradientAfter after : {GradientAfter::keep, GradientAfter::zero}) {
+    Array value = test::random({kCount}, type, 1), gradient = test::random({kCount}, type, 2);
+    Array m = test::random({kCount}, type, 3);
+    Array v{{kCount}, type, Values(static_cast<std::size_t>(kCount), 0.5)};
+    AdamWStep step = kStep;
+    step.gradient_after = after;
+    adamw(value.tensor, gradient.tensor, m.tensor, v.tensor, step, {}, stream);
+    Values& all = results[after == GradientAfter::zero];
+    for (Array const* x : {&value, &m, &v}) {
+      Values const values = x->values();
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    if (after == GradientAfter::zero) CHECK(gradient.values() == Values(kCount, 0));
+  }
+  CHECK(results[0] == results[1]);
+}
+
 TEST_CASE("adamw's first step has the size of the learning rate") {
   Stream stream{kCpu};
   Array value{{2}, DType::f64, {1, 1}}, gradient{{2}, DType::f64, {3, -5}};
@@ -83,8 +104,12 @@ TEST_CASE("the optimizer's passes on meta count bytes and leave memory untouched
   Array x{{8}, DType::f32, Values(8, 1)}, total{{1}, DType::f64, {1}};
   adamw(x.tensor, x.tensor, x.tensor, x.tensor, kStep, {}, stream);
   CHECK(stream.counted().bytes == 7 * 32);
+  AdamWStep zeroing = kStep;
+  zeroing.gradient_after = GradientAfter::zero;
+  adamw(x.tensor, x.tensor, x.tensor, x.tensor, zeroing, {}, stream);
+  CHECK(stream.counted().bytes == 15 * 32);
   add_sum_of_squares(x.tensor, total.tensor, stream);
-  CHECK(stream.counted().calls == 2);
+  CHECK(stream.counted().calls == 3);
   CHECK(x.values() == Values(8, 1));
   CHECK(total.values() == Values(1, 1));
 }

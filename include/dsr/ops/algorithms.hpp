@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string>
 
+#include "dsr/core/shape.hpp"
 #include "dsr/core/stream.hpp"
 
 namespace dsr {
@@ -22,6 +23,10 @@ enum class AlgorithmChoice : std::uint8_t { heuristic, timed };
 
 /// on: only algorithms that give the same bits every time, also where that costs time or memory.
 enum class Determinism : std::uint8_t { off, on };
+
+/// What matrix products are offered on CUDA, once a stream. NVIDIA recommends 32 MiB on Hopper;
+/// split sums of large weights use more.
+inline constexpr Size kMatmulWorkspace_bytes = Size{64} << 20;
 
 struct AlgorithmOptions {
   AlgorithmChoice choice = AlgorithmChoice::heuristic;
@@ -38,5 +43,9 @@ std::string save_algorithms(Stream& stream);
 /// Choices for products that this stream has not yet used. Throws InvalidArgument if the text is
 /// for another GPU or library version, CorruptData with the line if it is no such text.
 void load_algorithms(std::string const& text, Stream& stream);
+
+/// The choices in the text in place of all that this stream has made: products that it has used
+/// follow them too, from now on. Throws as load_algorithms does, and then nothing changes.
+void follow_algorithms(std::string const& text, Stream& stream);
 
 }  // namespace dsr

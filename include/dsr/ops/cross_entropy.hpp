@@ -34,4 +34,9 @@ void add_cross_entropy(Tensor sums, Tensor targets, Tensor loss, Stream& stream)
 void logits_gradient(Tensor logits, Size valid, Tensor sums, Tensor targets, Size first,
                      Stream& stream);
 
+/// All four for a rank that owns every column, in one pass over memory: loss += the summed cross
+/// entropy, logits ← its gradient in place. sums [M, 2] is scratch.
+void cross_entropy(Tensor logits, Size valid, Tensor targets, Tensor sums, Tensor loss,
+                   Stream& stream);
+
 }  // namespace dsr

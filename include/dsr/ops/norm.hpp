@@ -41,4 +41,9 @@ void norm_backward_sums(Tensor dy, Tensor x, Tensor statistics, Tensor gamma, Te
 void norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma, Tensor sums, Size features,
                    Tensor dresidual, Tensor dx, Stream& stream);
 
+/// norm_backward_sums and norm_backward of whole rows in one pass over memory. dx may be dresidual
+/// or dy.
+void residual_norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma, Tensor dresidual,
+                            Tensor dx, Tensor dgamma, Tensor dbeta, Stream& stream);
+
 }  // namespace dsr

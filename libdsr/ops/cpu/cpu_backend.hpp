@@ -22,6 +22,7 @@ class CpuBackend final : public Backend {
   void dropout(Tensor x, DropoutMask const& mask, Tensor out, Stream&) const override;
 
   void embedding(Tensor ids, Tensor table, Size first_row, Tensor out, Stream&) const override;
+  void embedding_sum(LookUp const& a, LookUp const& b, Tensor out, Stream&) const override;
   void embedding_backward(Tensor ids, Size first_row, Tensor dx, Tensor dtable,
                           Stream&) const override;
 
@@ -38,6 +39,14 @@ class CpuBackend final : public Backend {
                           Tensor dgamma, Tensor dbeta, Stream&) const override;
   void norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma, Tensor sums,
                      Size features, Tensor dresidual, Tensor dx, Stream&) const override;
+  void residual_norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma,
+                              Tensor dresidual, Tensor dx, Tensor dgamma, Tensor dbeta,
+                              Stream&) const override;
+
+  void norm_gelu(Tensor x, Tensor gamma, Tensor beta, double eps, Tensor statistics, Tensor y,
+                 Stream&) const override;
+  void norm_gelu_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma, Tensor beta,
+                          Tensor dx, Tensor dgamma, Tensor dbeta, Stream&) const override;
 
   void logits_max(Tensor logits, Size valid, Tensor top, Stream&) const override;
   void logits_exp(Tensor logits, Size valid, Tensor top, Tensor targets, Size first, Tensor sums,
@@ -45,6 +54,8 @@ class CpuBackend final : public Backend {
   void add_cross_entropy(Tensor sums, Tensor targets, Tensor loss, Stream&) const override;
   void logits_gradient(Tensor logits, Size valid, Tensor sums, Tensor targets, Size first,
                        Stream&) const override;
+  void cross_entropy(Tensor logits, Size valid, Tensor targets, Tensor sums, Tensor loss,
+                     Stream&) const override;
 
   void add_sum_of_squares(Tensor x, Tensor total, Stream&) const override;
   void adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWStep const& step,

@@ -103,4 +103,23 @@ void CpuBackend::logits_gradient(Tensor logits, Size valid, Tensor sums, Tensor 
   });
 }
 
+void CpuBackend::cross_entropy(Tensor logits, Size valid, Tensor targets, Tensor sums, Tensor loss,
+                               Stream& stream) const {
+  launch(stream, logits, [=](auto zero) {
+    using T = decltype(zero);
+    Rows const size = rows_of(logits);
+    auto const* const target = targets.data<std::int32_t>();
+    for_each_task(size.rows, 5 * logits.elements(),
+                  [=, x = logits.data<T>(), to = sums.data<T>()](Size m) {
+                    T* const row = x + m * size.features;
+                    T const top = largest<T>(row, valid);
+                    Size const column = local_column(target[m], 0, valid);
+                    to[2 * m + 1] = column >= 0 ? row[column] - top : T{0};
+                    to[2 * m] = exponentials(row, valid, top);
+                    gradient_row(row, size.features, valid, target[m], 0, to[2 * m]);
+                  });
+  });
+  add_cross_entropy(sums, targets, loss, stream);
+}
+
 }  // namespace dsr::detail

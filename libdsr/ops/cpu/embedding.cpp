@@ -6,7 +6,7 @@ namespace dsr::detail {
 namespace {
 
 /// A table of `rows` from first_row on, and tokens whose features lie in P blocks of `width`.
-struct LookUp {
+struct RowsOf {
   std::int32_t const* ids;
   Size first_row, rows, tokens, blocks, width;
 
@@ -18,13 +18,13 @@ struct LookUp {
   }
 };
 
-LookUp look_up(Tensor const& ids, Size first_row, Tensor const& table, Tensor const& blocked) {
-  return {ids.data<std::int32_t>(), first_row, table.size(0), blocked.size(1), blocked.size(0),
-          blocked.size(2)};
+RowsOf rows_at(Tensor const& ids, Size first_row, Tensor const& table, Tensor const& blocked) {
+  return {ids.data<std::int32_t>(), first_row,       table.size(0),
+          blocked.size(1),          blocked.size(0), blocked.size(2)};
 }
 
 template <class T>
-void add_rows(LookUp const& at, T const* table, T* out) {
+void add_rows(RowsOf const& at, T const* table, T* out) {
   for_each_task(at.tokens, at.tokens * at.features(), [=](Size token) {
     Size const row = at.row(token);
     if (row < 0) return;
@@ -37,9 +37,28 @@ void add_rows(LookUp const& at, T const* table, T* out) {
   });
 }
 
+/// Rows of both tables, and zeros where a token has none.
+template <class T>
+void sum_rows(RowsOf const& a, T const* a_table, RowsOf const& b, T const* b_table, T* out) {
+  for_each_task(a.tokens, a.tokens * a.features(), [=](Size token) {
+    Size const a_row = a.row(token), b_row = b.row(token);
+    for (Size block = 0; block < a.blocks; ++block) {
+      Size const at = block * a.width;
+      T* const to = out + (block * a.tokens + token) * a.width;
+      std::fill_n(to, a.width, T{0});
+      auto const add = [&](T const* from) {
+#pragma omp simd
+        for (Size n = 0; n < a.width; ++n) to[n] += from[n];
+      };
+      if (a_row >= 0) add(a_table + a_row * a.features() + at);
+      if (b_row >= 0) add(b_table + b_row * a.features() + at);
+    }
+  });
+}
+
 /// Each task owns some features of the table and takes the tokens in order.
 template <class T>
-void scatter_rows(LookUp const& at, T const* dx, T* dtable) {
+void scatter_rows(RowsOf const& at, T const* dx, T* dtable) {
   constexpr Size kSlice = 64;
   Size const slices = ceil_div(at.width, kSlice);
   for_each_task(at.blocks * slices, at.tokens * at.features(), [=](Size task) {
@@ -62,7 +81,15 @@ void CpuBackend::embedding(Tensor ids, Tensor table, Size first_row, Tensor out,
                            Stream& stream) const {
   launch(stream, table, [=](auto zero) {
     using T = decltype(zero);
-    add_rows<T>(look_up(ids, first_row, table, out), table.data<T>(), out.data<T>());
+    add_rows<T>(rows_at(ids, first_row, table, out), table.data<T>(), out.data<T>());
+  });
+}
+
+void CpuBackend::embedding_sum(LookUp const& a, LookUp const& b, Tensor out, Stream& stream) const {
+  launch(stream, out, [=](auto zero) {
+    using T = decltype(zero);
+    sum_rows<T>(rows_at(a.ids, a.first_row, a.table, out), a.table.data<T>(),
+                rows_at(b.ids, b.first_row, b.table, out), b.table.data<T>(), out.data<T>());
   });
 }
 
@@ -70,7 +97,7 @@ void CpuBackend::embedding_backward(Tensor ids, Size first_row, Tensor dx, Tenso
                                     Stream& stream) const {
   launch(stream, dtable, [=](auto zero) {
     using T = decltype(zero);
-    scatter_rows<T>(look_up(ids, first_row, dtable, dx), dx.data<T>(), dtable.data<T>());
+    scatter_rows<T>(rows_at(ids, first_row, dtable, dx), dx.data<T>(), dtable.data<T>());
   });
 }
 

@@ -66,7 +66,7 @@ struct NormBackward {
   Rows size;
   T const *dy, *x, *statistics, *gamma;
 
-  /// One row: (Σd, Σd·x̂) into sums, dy·x̂ and dy added to two rows of column sums.
+  /// Row m: (Σd, Σd·x̂) into its pair of sums, dy·x̂ and dy added to two rows of column sums.
   void sum_row(Size m, T* sums, T* by_x, T* by_one) const {
     T const *const gradient = dy + m * size.features, *const value = x + m * size.features;
     T const mean = statistics[2 * m], rstd = statistics[2 * m + 1];
@@ -79,14 +79,15 @@ struct NormBackward {
       by_x[n] += gradient[n] * normal;
       by_one[n] += gradient[n];
     }
-    sums[2 * m] = sum;
-    sums[2 * m + 1] = sum_x;
+    sums[0] = sum;
+    sums[1] = sum_x;
   }
 
+  /// dx of row m from its pair of sums.
   void row(Size m, T const* sums, T per_feature, T const* dresidual, T* dx) const {
     Size const at = m * size.features;
     T const mean = statistics[2 * m], rstd = statistics[2 * m + 1];
-    T const sum = sums[2 * m] * per_feature, sum_x = sums[2 * m + 1] * per_feature;
+    T const sum = sums[0] * per_feature, sum_x = sums[1] * per_feature;
     auto const value = [=, this](Size n) {
       T const normal = (x[at + n] - mean) * rstd;
       return rstd * (dy[at + n] * gamma[n] - (sum + normal * sum_x));
@@ -178,7 +179,7 @@ void CpuBackend::norm_backward_sums(Tensor dy, Tensor x, Tensor statistics, Tens
     add_row_sums<T, 2>(
         operands.size, {dgamma.data<T>(), data_or_null<T>(dbeta)},
         [=, to = sums.data<T>()](Size begin, Size end, auto const& partial) {
-          for (Size m = begin; m < end; ++m) operands.sum_row(m, to, partial[0], partial[1]);
+          for (Size m = begin; m < end; ++m) operands.sum_row(m, to + 2 * m, partial[0], partial[1]);
         });
   });
 }
@@ -192,8 +193,27 @@ void CpuBackend::norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor ga
     for_each_task(operands.size.rows, dy.elements(),
                   [=, from = sums.data<T>(), residual = data_or_null<T>(dresidual),
                    to = dx.data<T>()](Size m) {
-                    operands.row(m, from, per_feature, residual, to);
+                    operands.row(m, from + 2 * m, per_feature, residual, to);
                   });
+  });
+}
+
+void CpuBackend::residual_norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma,
+                                        Tensor dresidual, Tensor dx, Tensor dgamma, Tensor dbeta,
+                                        Stream& stream) const {
+  launch(stream, dy, [=](auto zero) {
+    using T = decltype(zero);
+    auto const operands = norm_operands<T>(dy, x, statistics, gamma);
+    T const per_feature = T{1} / static_cast<T>(operands.size.features);
+    add_row_sums<T, 2>(operands.size, {dgamma.data<T>(), data_or_null<T>(dbeta)},
+                       [=, residual = data_or_null<T>(dresidual), to = dx.data<T>()](
+                           Size begin, Size end, auto const& partial) {
+                         for (Size m = begin; m < end; ++m) {
+                           T sums[2];
+                           operands.sum_row(m, sums, partial[0], partial[1]);
+                           operands.row(m, sums, per_feature, residual, to);
+                         }
+                       });
   });
 }
 

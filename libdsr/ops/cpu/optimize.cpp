@@ -81,12 +81,13 @@ void CpuBackend::adamw(Tensor value, Tensor gradient, Tensor m, Tensor v, AdamWS
   launch(stream, value, [=](auto zero) {
     using T = decltype(zero);
     Update<T> const update{step};
-    for_chunks(value.elements(),
-               [&, g = gradient.data<T>(), x = value.data<T>(), first = m.data<T>(),
-                second = v.data<T>()](Size begin, Size end) {
-                 update.apply(begin, end, g, x, first, second);
-                 if (rounded.defined()) round(begin, end, x, rounded.data<Bf16>());
-               });
+    bool const zeroed = step.gradient_after == GradientAfter::zero;
+    for_chunks(value.elements(), [&, g = gradient.data<T>(), x = value.data<T>(),
+                                  first = m.data<T>(), second = v.data<T>()](Size begin, Size end) {
+      update.apply(begin, end, g, x, first, second);
+      if (zeroed) std::fill(g + begin, g + end, T{0});
+      if (rounded.defined()) round(begin, end, x, rounded.data<Bf16>());
+    });
   });
 }
 

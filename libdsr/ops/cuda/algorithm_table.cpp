@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <optional>
+#include <span>
 #include <sstream>
 #include <string_view>
 #include <utility>
@@ -14,7 +15,7 @@
 namespace dsr::detail {
 namespace {
 
-constexpr std::string_view kTitle = "dsr matmul algorithms 1";
+constexpr std::string_view kTitle = "dsr matmul algorithms 2";
 
 char flag_of(Transpose transpose) { return transpose == Transpose::yes ? 'T' : 'N'; }
 
@@ -22,10 +23,24 @@ std::string to_text(GemmOperand const& x) {
   return fmt::format("{} {} {} {}", flag_of(x.transpose), x.leading, x.step, x.align_bytes);
 }
 
+constexpr std::array<std::pair<std::string_view, Epilogue>, 5> kEpilogues = {{
+    {"none", Epilogue::none},
+    {"bias", Epilogue::bias},
+    {"gelu", Epilogue::gelu},
+    {"gelu_bias", Epilogue::gelu_bias},
+    {"gelu_backward", Epilogue::gelu_backward}}};
+
+std::string_view name_of(Epilogue epilogue) {
+  for (auto const& [name, value] : kEpilogues) {
+    if (value == epilogue) return name;
+  }
+  return {};
+}
+
 std::string to_text(GemmLayout const& x) {
   bool const adds = x.reads == GemmLayout::Reads::operands_and_out;
-  return fmt::format("{} {} {} {} {} {} {} {} {} {}", name_of(x.in), name_of(x.out_type),
-                     adds ? "add" : "set", x.rows, x.columns, x.inner, x.batch, to_text(x.left),
+  return fmt::format("{} {} {} {} {} {} {} {} {} {} {}", dsr::name_of(x.in),
+                     dsr::name_of(x.out_type), adds ? "add" : "set", name_of(x.epilogue), x.rows, x.columns, x.inner, x.batch, to_text(x.left),
                      to_text(x.right), to_text(x.out));
 }
 
@@ -58,14 +73,18 @@ class Words {
   }
   /// The value whose name comes next.
   template <class T>
-  T one_of(std::initializer_list<std::pair<std::string_view, T>> choices) {
+  T one_of(std::span<std::pair<std::string_view, T> const> choices) {
     std::string word;
     stream_ >> word;
     for (auto const& [name, value] : choices) {
       if (word == name) return value;
     }
     ok_ = false;
-    return choices.begin()->second;
+    return choices.front().second;
+  }
+  template <class T>
+  T one_of(std::initializer_list<std::pair<std::string_view, T>> choices) {
+    return one_of(std::span{choices.begin(), choices.size()});
   }
   bool fit_and_end() {
     std::string rest;
@@ -78,9 +97,9 @@ class Words {
 };
 
 DType read_type(Words& words) {
-  return words.one_of<DType>({{name_of(DType::bf16), DType::bf16},
-                              {name_of(DType::f32), DType::f32},
-                              {name_of(DType::f64), DType::f64}});
+  return words.one_of<DType>({{dsr::name_of(DType::bf16), DType::bf16},
+                              {dsr::name_of(DType::f32), DType::f32},
+                              {dsr::name_of(DType::f64), DType::f64}});
 }
 
 GemmOperand read_operand(Words& words) {
@@ -99,6 +118,7 @@ std::optional<std::pair<GemmLayout, Algorithm>> parse(std::string const& line) {
   x.in = read_type(words);
   x.out_type = read_type(words);
   x.reads = words.one_of<Reads>({{"set", Reads::operands}, {"add", Reads::operands_and_out}});
+  x.epilogue = words.one_of(std::span<std::pair<std::string_view, Epilogue> const>{kEpilogues});
   for (Size* const size : {&x.rows, &x.columns, &x.inner, &x.batch}) *size = words.number(1);
   for (GemmOperand* const operand : {&x.left, &x.right, &x.out}) *operand = read_operand(words);
   Algorithm algorithm;

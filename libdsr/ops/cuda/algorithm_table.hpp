@@ -19,6 +19,8 @@ namespace dsr::detail {
 struct Algorithm {
   std::array<std::uint64_t, 8> words{};
   double us = 0;  ///< measured time of a call; 0: chosen by the library's heuristic
+  /// No words at all: what follows the product runs better as a pass of its own.
+  bool fused() const { return *this != Algorithm{.us = us}; }
   bool operator==(Algorithm const&) const = default;
 };
 
@@ -34,6 +36,8 @@ class AlgorithmTable {
     algorithms_[layout] = algorithm;
   }
   std::size_t size() const { return algorithms_.size(); }
+  /// Without entries, for the same library and GPU.
+  AlgorithmTable empty_copy() const { return AlgorithmTable{validity_}; }
 
   /// One line a layout, in a fixed order.
   std::string save() const;

@@ -36,4 +36,13 @@ void CudaBackend::logits_gradient(Tensor logits, Size valid, Tensor sums, Tensor
   launched();
 }
 
+void CudaBackend::cross_entropy(Tensor logits, Size valid, Tensor targets, Tensor sums, Tensor loss,
+                                Stream& stream) const {
+  if (logits.size(0) == 0) return;
+  kernels::softmax_gradient(bf16(logits), targets.data<std::int32_t>(), f32(sums), logits.size(0),
+                            logits.size(1), valid, native(stream));
+  launched();
+  add_cross_entropy(sums, targets, loss, stream);
+}
+
 }  // namespace dsr::detail

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "dsr/core/bf16.hpp"
+#include "libdsr/ops/cuda/counters.hpp"
 #include "libdsr/ops/cuda/cuda_backend.hpp"
 #include "libdsr/ops/cuda/operands.hpp"
 
@@ -34,6 +35,12 @@ std::uint64_t pattern(double value, DType type) {
       break;
   }
   return bits_of(value);
+}
+
+kernels::SumMemory sum_memory(Rows const& size, Stream& stream) {
+  return {
+      workspace_of(stream).at_least(kernels::column_sum_bytes(size.rows, size.features, 1), stream),
+      counters_of(stream).at_least(kernels::column_sum_counters(size.features), stream)};
 }
 
 }  // namespace
@@ -93,10 +100,8 @@ void CudaBackend::add_bias(Tensor y, Tensor bias, Stream& stream) const {
 void CudaBackend::add_bias_gradient(Tensor dy, Tensor dbias, Stream& stream) const {
   if (dy.elements() == 0) return;
   Rows const size = rows_of(dy);
-  void* const partials =
-      workspace_of(stream).at_least(kernels::column_sum_bytes(size.rows, size.features, 1), stream);
-  kernels::add_column_sums(bf16(dy), f32(dbias), partials, size.rows, size.features,
-                           native(stream));
+  kernels::add_column_sums(bf16(dy), f32(dbias), sum_memory(size, stream), size.rows,
+                           size.features, native(stream));
   launched();
 }
 
@@ -111,10 +116,8 @@ void CudaBackend::gelu_backward(Tensor h, Tensor dy, Tensor dh, Tensor dbias,
                                 Stream& stream) const {
   if (h.elements() == 0) return;
   Rows const size = rows_of(h);
-  void* const partials =
-      workspace_of(stream).at_least(kernels::column_sum_bytes(size.rows, size.features, 1), stream);
-  kernels::gelu_backward(bf16(h), bf16(dy), bf16(dh), f32(dbias), partials, size.rows,
-                         size.features, native(stream));
+  kernels::gelu_backward(bf16(h), bf16(dy), bf16(dh), f32(dbias), sum_memory(size, stream),
+                         size.rows, size.features, native(stream));
   launched();
 }
 

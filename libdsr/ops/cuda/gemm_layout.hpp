@@ -27,6 +27,11 @@ struct GemmOperand {
   auto operator<=>(GemmOperand const&) const = default;
 };
 
+/// What a product does to its sums before they go out. bias: adds one to each column of the
+/// row-major out; gelu: the same (bias may be absent), keeps the result aside as h and gives out its
+/// GELU; gelu_backward: multiplies by gelu'(h).
+enum class Epilogue : std::uint8_t { none, bias, gelu, gelu_bias, gelu_backward };
+
 /// out [rows, columns] = op(left) [rows, inner] · op(right) [inner, columns], for each member of a
 /// batch. What an algorithm is chosen for.
 struct GemmLayout {
@@ -34,6 +39,7 @@ struct GemmLayout {
   DType in = DType::bf16, out_type = DType::bf16;
   enum class Reads : std::uint8_t { operands, operands_and_out } reads = Reads::operands;
   GemmOperand left, right, out;
+  Epilogue epilogue = Epilogue::none;  ///< of contiguous operands on kGemmAlignment_bytes
   auto operator<=>(GemmLayout const&) const = default;
 
   /// Rows that `left` is stored with, and so on: column-major, before op.

@@ -30,6 +30,13 @@ void GemmLibrary::run(GemmLayout const& layout, GemmOperands const& operands, St
   chosen.plan.run(handle_, chosen.algorithm, operands, workspace(stream), native(stream));
 }
 
+void GemmLibrary::follow(std::string const& text) {
+  AlgorithmTable fresh = table_.empty_copy();
+  fresh.load(text);
+  table_ = std::move(fresh);
+  choices_.clear();
+}
+
 GemmLibrary::Choice& GemmLibrary::choice(GemmLayout const& layout, GemmOperands const& operands,
                                          Stream& stream) {
   if (auto const found = choices_.find(layout); found != choices_.end()) return found->second;
@@ -40,12 +47,42 @@ GemmLibrary::Choice& GemmLibrary::choice(GemmLayout const& layout, GemmOperands 
           ? *known
           : choose(plan, operands, stream);
   table_.set(layout, algorithm);
-  return choices_.emplace(layout, Choice{std::move(plan), restored(algorithm)}).first->second;
+  return choices_.emplace(layout, Choice{std::move(plan), restored(algorithm), true})
+      .first->second;
+}
+
+void GemmLibrary::decide(GemmLayout const& layout, GemmOperands const& operands, Ways const& ways,
+                         Stream& stream) {
+  GemmPlan plan{layout};
+  Algorithm const* const known = table_.find(layout);
+  bool const usable = known != nullptr &&
+                      (!known->fused() || plan.fits(handle_, restored(*known), kGemmWorkspace_bytes));
+  Algorithm const algorithm = usable ? *known : choose_way(plan, operands, ways, stream);
+  table_.set(layout, algorithm);
+  choices_.emplace(layout, Choice{std::move(plan), restored(algorithm), algorithm.fused()});
+}
+
+Algorithm GemmLibrary::choose_way(GemmPlan const& plan, GemmOperands const& operands,
+                                  Ways const& ways, Stream& stream) {
+  auto const candidates =
+      plan.candidates(handle_, kGemmWorkspace_bytes, times(stream) ? kCandidates : 1);
+  if (candidates.empty()) return {};
+  if (!times(stream)) return stored(candidates.front(), 0);
+  Algorithm const best = time(plan, candidates, operands, stream);
+  // A product that adds to out cannot be tried on the spot; then its epilogue is taken.
+  if (plan.layout().reads == GemmLayout::Reads::operands_and_out) return best;
+  auto const call = [&](int way) {
+    if (way == 1) return ways.apart();
+    plan.run(handle_, restored(best), operands, workspace(stream), native(stream));
+    ways.after();
+  };
+  Fastest const found = fastest(2, call, stream);
+  return found.candidate == 0 ? best : Algorithm{.us = found.us};
 }
 
 Algorithm GemmLibrary::choose(GemmPlan const& plan, GemmOperands const& operands, Stream& stream) {
-  bool const timed = options_.choice == AlgorithmChoice::timed && !capturing(stream);
-  auto const candidates = plan.candidates(handle_, kGemmWorkspace_bytes, timed ? kCandidates : 1);
+  auto const candidates =
+      plan.candidates(handle_, kGemmWorkspace_bytes, times(stream) ? kCandidates : 1);
   if (candidates.size() == 1) return stored(candidates.front(), 0);
   return time(plan, candidates, operands, stream);
 }

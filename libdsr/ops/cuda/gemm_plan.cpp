@@ -2,6 +2,7 @@
 #include "libdsr/ops/cuda/gemm_plan.hpp"
 
 #include <bit>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -110,6 +111,30 @@ GemmPlan::GemmPlan(GemmLayout const& layout)
   product_.reset(made);
   set(made, CUBLASLT_MATMUL_DESC_TRANSA, operation(layout.left.transpose));
   set(made, CUBLASLT_MATMUL_DESC_TRANSB, operation(layout.right.transpose));
+  if (layout.epilogue != Epilogue::none) set_epilogue();
+}
+
+void GemmPlan::set_epilogue() {
+  static std::map<Epilogue, cublasLtEpilogue_t> const names{
+      {Epilogue::bias, CUBLASLT_EPILOGUE_BIAS},
+      {Epilogue::gelu, CUBLASLT_EPILOGUE_GELU_AUX},
+      {Epilogue::gelu_bias, CUBLASLT_EPILOGUE_GELU_AUX_BIAS},
+      {Epilogue::gelu_backward, CUBLASLT_EPILOGUE_DGELU}};
+  set(product_.get(), CUBLASLT_MATMUL_DESC_EPILOGUE, names.at(layout_.epilogue));
+  if (layout_.epilogue != Epilogue::bias) {
+    set(product_.get(), CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD,
+        static_cast<std::int64_t>(layout_.rows));
+  }
+  // The library chooses by what it is told of these addresses: their alignment.
+  auto* const aligned = reinterpret_cast<void*>(static_cast<std::uintptr_t>(kGemmAlignment_bytes));
+  point({.left = nullptr, .right = nullptr, .out = nullptr, .bias = aligned, .h = aligned});
+}
+
+void GemmPlan::point(GemmOperands const& operands) const {
+  bool const biased = layout_.epilogue == Epilogue::bias || layout_.epilogue == Epilogue::gelu_bias;
+  bool const aside = layout_.epilogue != Epilogue::none && layout_.epilogue != Epilogue::bias;
+  if (biased) set(product_.get(), CUBLASLT_MATMUL_DESC_BIAS_POINTER, operands.bias);
+  if (aside) set(product_.get(), CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, operands.h);
 }
 
 std::vector<cublasLtMatmulAlgo_t> GemmPlan::candidates(cublasLtHandle_t handle,
@@ -121,6 +146,7 @@ std::vector<cublasLtMatmulAlgo_t> GemmPlan::candidates(cublasLtHandle_t handle,
       cublasLtMatmulAlgoGetHeuristic(handle, product_.get(), left_.get(), right_.get(), out_.get(),
                                      out_.get(), asked.get(), count, results.data(), &found);
   if (status != CUBLAS_STATUS_NOT_SUPPORTED) check(status);
+  else found = 0;
   std::vector<cublasLtMatmulAlgo_t> algorithms;
   for (int i = 0; i < found; ++i) {
     cublasLtMatmulHeuristicResult_t const& result = results[static_cast<std::size_t>(i)];
@@ -128,7 +154,7 @@ std::vector<cublasLtMatmulAlgo_t> GemmPlan::candidates(cublasLtHandle_t handle,
                         result.workspaceSize <= static_cast<std::size_t>(workspace_bytes);
     if (usable) algorithms.push_back(result.algo);
   }
-  if (algorithms.empty()) {
+  if (algorithms.empty() && layout_.epilogue == Epilogue::none) {
     throw CudaError(problem(
         "matmul", "cuBLASLt has no algorithm for " + std::to_string(layout_.columns) + " x " +
                       std::to_string(layout_.rows) + " x " + std::to_string(layout_.inner) + " " +
@@ -151,6 +177,7 @@ void GemmPlan::run(cublasLtHandle_t handle, cublasLtMatmulAlgo_t const& algorith
                    GemmOperands const& operands, GemmMemory workspace, cudaStream_t stream) const {
   auto const alpha = static_cast<float>(operands.alpha), beta = static_cast<float>(operands.beta);
   bool const wide = layout_.in == DType::f64;
+  point(operands);
   void const* const times = wide ? static_cast<void const*>(&operands.alpha) : &alpha;
   void const* const plus = wide ? static_cast<void const*>(&operands.beta) : &beta;
   check(cublasLtMatmul(handle, product_.get(), times, operands.left, left_.get(), operands.right,

@@ -27,6 +27,8 @@ struct GemmOperands {
   void const *left, *right;
   void* out;
   double alpha = 1, beta = 0;
+  void const* bias = nullptr;  ///< of Epilogue::bias and gelu_bias
+  void* h = nullptr;           ///< written by the gelu epilogues, read by gelu_backward
 };
 
 /// Memory of a launch.
@@ -42,7 +44,8 @@ class GemmPlan {
 
   /// At most `count` algorithms that need no more workspace, the library's favourite first. All
   /// give the same bits every time: sums over split inner dimensions are added in a fixed order, in
-  /// f32 (f64 for f64). Throws CudaError if there is none.
+  /// f32 (f64 for f64). None if the library has no algorithm for an epilogue; throws CudaError if
+  /// it has none for a plain product.
   std::vector<cublasLtMatmulAlgo_t> candidates(cublasLtHandle_t handle, Size workspace_bytes,
                                                int count) const;
   /// False if this library and GPU cannot run the algorithm within so much workspace.
@@ -62,6 +65,8 @@ class GemmPlan {
   using Owned = std::unique_ptr<std::remove_pointer_t<T>, Destroy<T, destroy>>;
   using Matrix = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
 
+  void set_epilogue();
+  void point(GemmOperands const& operands) const;
   static Matrix matrix(GemmOperand const& operand, DType type, Size rows, Size columns, Size batch);
 
   GemmLayout layout_;

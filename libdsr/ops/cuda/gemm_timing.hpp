@@ -14,8 +14,8 @@ struct Fastest {
 };
 
 /// Runs candidates 0 … count − 1 in turn, several rounds, after a warm-up that brings the clocks to
-/// what they are under load; those that turn out far slower leave after the first round. Waits for
-/// the stream. A candidate whose first call throws CudaError is left out; the first error is
+/// what they are under load; those that turn out far slower leave after the first round, and the
+/// best few are timed once more under sustained load. Waits for the stream. A candidate whose first call throws CudaError is left out; the first error is
 /// rethrown if all do.
 Fastest fastest(int count, std::function<void(int candidate)> const& call, Stream& stream);
 

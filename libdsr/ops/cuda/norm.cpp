@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/norm/norm.hpp"
 
-#include "kernels/elementwise/elementwise.hpp"
 #include "libdsr/ops/cuda/cuda_backend.hpp"
 #include "libdsr/ops/cuda/operands.hpp"
 
@@ -61,13 +60,11 @@ void CudaBackend::norm_backward_sums(Tensor dy, Tensor x, Tensor statistics, Ten
                                      Stream& stream) const {
   Rows const size = row_sizes(dy);
   if (size.rows == 0) return;
-  kernels::norm_row_sums(bf16(dy), bf16(x), f32(statistics), bf16(gamma), f32(sums), size.rows,
-                         size.features, native(stream));
-  launched();
   void* const partials =
-      workspace_of(stream).at_least(kernels::column_sum_bytes(size.rows, size.features, 2), stream);
-  kernels::norm_column_sums(bf16(dy), bf16(x), f32(statistics), f32(dgamma), f32(dbeta), partials,
-                            size.rows, size.features, native(stream));
+      workspace_of(stream).at_least(kernels::norm_partial_bytes(size.rows, size.features), stream);
+  kernels::norm_backward_sums(bf16(dy), bf16(x), f32(statistics), bf16(gamma), f32(sums),
+                              f32(dgamma), f32(dbeta), partials, size.rows, size.features,
+                              native(stream));
   launched();
 }
 
@@ -77,6 +74,19 @@ void CudaBackend::norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor g
   if (size.rows == 0) return;
   kernels::norm_backward(bf16(dy), bf16(x), f32(statistics), bf16(gamma), f32(sums), features,
                          bf16(dresidual), bf16(dx), size.rows, size.features, native(stream));
+  launched();
+}
+
+void CudaBackend::residual_norm_backward(Tensor dy, Tensor x, Tensor statistics, Tensor gamma,
+                                         Tensor dresidual, Tensor dx, Tensor dgamma, Tensor dbeta,
+                                         Stream& stream) const {
+  Rows const size = row_sizes(dy);
+  if (size.rows == 0) return;
+  void* const partials =
+      workspace_of(stream).at_least(kernels::norm_partial_bytes(size.rows, size.features), stream);
+  kernels::whole_norm_backward(bf16(dy), bf16(x), f32(statistics), bf16(gamma), bf16(dresidual),
+                               bf16(dx), f32(dgamma), f32(dbeta), partials, size.rows,
+                               size.features, native(stream));
   launched();
 }
 

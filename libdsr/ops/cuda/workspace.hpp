@@ -9,13 +9,12 @@
 
 #include "dsr/core/buffer.hpp"
 #include "dsr/core/cuda.hpp"
+#include "dsr/ops/algorithms.hpp"
 #include "libdsr/core/stream_state.hpp"
 
 namespace dsr::detail {
 
-/// What matrix products are offered. NVIDIA recommends 32 MiB on Hopper; split sums of large
-/// weights use more.
-inline constexpr Size kGemmWorkspace_bytes = Size{64} << 20;
+inline constexpr Size kGemmWorkspace_bytes = kMatmulWorkspace_bytes;
 
 /// Lives as long as its stream.
 class Workspace {

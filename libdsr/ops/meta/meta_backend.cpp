@@ -17,6 +17,7 @@ class MetaBackend final : public Backend {
   void gelu_backward(Tensor, Tensor, Tensor, Tensor, Stream&) const override {}
   void dropout(Tensor, DropoutMask const&, Tensor, Stream&) const override {}
   void embedding(Tensor, Tensor, Size, Tensor, Stream&) const override {}
+  void embedding_sum(LookUp const&, LookUp const&, Tensor, Stream&) const override {}
   void embedding_backward(Tensor, Size, Tensor, Tensor, Stream&) const override {}
   void matmul(Tensor, Tensor, Tensor, MatmulOptions, Stream&) const override {}
   void residual_moments(Tensor, Tensor, Tensor, Stream&) const override {}
@@ -28,10 +29,16 @@ class MetaBackend final : public Backend {
                           Stream&) const override {}
   void norm_backward(Tensor, Tensor, Tensor, Tensor, Tensor, Size, Tensor, Tensor,
                      Stream&) const override {}
+  void residual_norm_backward(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor,
+                              Stream&) const override {}
+  void norm_gelu(Tensor, Tensor, Tensor, double, Tensor, Tensor, Stream&) const override {}
+  void norm_gelu_backward(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor,
+                          Stream&) const override {}
   void logits_max(Tensor, Size, Tensor, Stream&) const override {}
   void logits_exp(Tensor, Size, Tensor, Tensor, Size, Tensor, Stream&) const override {}
   void add_cross_entropy(Tensor, Tensor, Tensor, Stream&) const override {}
   void logits_gradient(Tensor, Size, Tensor, Tensor, Size, Stream&) const override {}
+  void cross_entropy(Tensor, Size, Tensor, Tensor, Tensor, Stream&) const override {}
   void add_sum_of_squares(Tensor, Tensor, Stream&) const override {}
   void adamw(Tensor, Tensor, Tensor, Tensor, AdamWStep const&, Tensor, Stream&) const override {}
   void attention(Tensor, Tensor, Tensor, Tensor, Stream&) const override {}
