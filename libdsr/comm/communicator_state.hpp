@@ -69,8 +69,8 @@ class CommunicatorState : public std::enable_shared_from_this<CommunicatorState>
   Traffic traffic() const;
   void reset_traffic();
   CollectiveRecord last() const;
-  double busy_s() const { return busy_s_.load(std::memory_order_relaxed); }
-  double inline_s() const { return inline_s_.load(std::memory_order_relaxed); }
+  virtual double busy_s() { return busy_s_.load(std::memory_order_relaxed); }
+  virtual double inline_s() { return inline_s_.load(std::memory_order_relaxed); }
 
  protected:
   enum class Thread : std::uint8_t { caller, worker };

@@ -12,6 +12,8 @@ constexpr int kOldestNccl = 22700;
 // Releases with faults that 2.28.9 mended.
 constexpr int kFirstFaultyNccl = 22803;
 constexpr int kLastFaultyNccl = 22808;
+// Of a CudaError; these are thrown on all ranks and printed once.
+constexpr int kCudaExitCode = 70;
 
 }  // namespace
 
@@ -39,11 +41,25 @@ std::string nccl_version_text(int code) {
          std::to_string(code % 100);
 }
 
-std::string require_nccl(int code) {
+std::string require_nccl(std::vector<int> const& codes) {
+  auto const [oldest, newest] = std::minmax_element(codes.begin(), codes.end());
+  int const code = *oldest;
+  auto const rank_of = [&](auto place) {
+    return " on rank " + std::to_string(place - codes.begin());
+  };
   if (code < kOldestNccl) {
-    throw CudaError(problem("NCCL", nccl_version_text(code),
-                            nccl_version_text(kOldestNccl) + " or newer",
-                            "put a newer libnccl.so.2 on LD_LIBRARY_PATH"));
+    throw AgreedError(problem("NCCL", nccl_version_text(code) + rank_of(oldest),
+                              nccl_version_text(kOldestNccl) + " or newer",
+                              "put a newer libnccl.so.2 on LD_LIBRARY_PATH"),
+                      kCudaExitCode);
+  }
+  if (*newest != code) {
+    throw AgreedError(problem("NCCL",
+                              nccl_version_text(code) + rank_of(oldest) + " and " +
+                                  nccl_version_text(*newest) + rank_of(newest),
+                              "one version on all ranks",
+                              "the same libnccl.so.2 on LD_LIBRARY_PATH of every host"),
+                      kCudaExitCode);
   }
   if (code < kFirstFaultyNccl || code > kLastFaultyNccl) return {};
   return "NCCL " + nccl_version_text(code) + " is one of " + nccl_version_text(kFirstFaultyNccl) +

@@ -21,7 +21,8 @@ void require_own_gpus(std::vector<GpuPlace> const& places);
 
 /// A version as NCCL codes it: 2.28.9 is 22809.
 std::string nccl_version_text(int code);
-/// Throws CudaError if it is older than 2.27. Returns a warning, or nothing.
-std::string require_nccl(int code);
+/// Of all ranks, known to all. Throws AgreedError on every rank if one is older than 2.27 or they
+/// differ. Returns a warning, or nothing.
+std::string require_nccl(std::vector<int> const& codes);
 
 }  // namespace dsr::detail

@@ -2,6 +2,8 @@
 #include "dsr/core/buffer.hpp"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -24,6 +26,31 @@ void require_bytes(Size bytes) {
   if (bytes < 0) {
     throw InvalidArgument(problem("buffer", std::to_string(bytes) + " bytes", ">= 0"));
   }
+}
+
+/// Bytes of one device's Buffers. Counts need no order among themselves or with anything else.
+struct Count {
+  std::atomic<Size> now{0}, most{0};
+
+  void add(Size bytes) {
+    Size const sum = now.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    Size seen = most.load(std::memory_order_relaxed);
+    while (seen < sum && !most.compare_exchange_weak(seen, sum, std::memory_order_relaxed)) {
+    }
+  }
+};
+
+constexpr int kCudaDevices = 32;  ///< counted apart; those beyond are counted with the last
+
+/// Of cpu or cuda: a buffer on meta has no bytes.
+Count& count_of(Device device) {
+  static std::array<Count, 1 + kCudaDevices> counts;
+  if (device.kind == Device::Kind::cpu) return counts[0];
+  return counts[1 + static_cast<std::size_t>(std::clamp(device.index, 0, kCudaDevices - 1))];
+}
+
+void count(Size bytes, Device device) {
+  if (device.kind != Device::Kind::meta) count_of(device).add(bytes);
 }
 
 void free_on_host(void* memory) noexcept { std::free(memory); }
@@ -58,6 +85,7 @@ Buffer::Buffer(Size bytes, Device device) : bytes_(bytes), device_(device) {
   detail::Allocation const memory = allocate(bytes, device);
   data_ = memory.data;
   release_ = memory.release;
+  count(bytes_, device_);
 }
 
 Buffer Buffer::pinned(Size bytes) {
@@ -67,11 +95,14 @@ Buffer Buffer::pinned(Size bytes) {
   buffer.data_ = memory.data;
   buffer.release_ = memory.release;
   buffer.bytes_ = bytes;
+  count(bytes, kCpu);
   return buffer;
 }
 
 Buffer::~Buffer() {
-  if (release_ != nullptr && data_ != nullptr) release_(data_);
+  if (data_ == nullptr) return;
+  count(-bytes_, device_);
+  if (release_ != nullptr) release_(data_);
 }
 
 Buffer::Buffer(Buffer&& other) noexcept
@@ -86,6 +117,16 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   std::swap(bytes_, other.bytes_);
   std::swap(device_, other.device_);
   return *this;
+}
+
+Size allocated_bytes(Device device) {
+  if (device.kind == Device::Kind::meta) return 0;
+  return count_of(device).now.load(std::memory_order_relaxed);
+}
+
+Size most_allocated_bytes(Device device) {
+  if (device.kind == Device::Kind::meta) return 0;
+  return count_of(device).most.load(std::memory_order_relaxed);
 }
 
 }  // namespace dsr

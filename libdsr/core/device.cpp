@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/core/device.hpp"
 
+#include <unistd.h>
+
 #include <array>
 #include <charconv>
+#include <limits>
 
 #include "dsr/core/error.hpp"
 #include "dsr/core/text.hpp"
@@ -47,6 +50,19 @@ Device parse_device(std::string_view text) {
 
 int device_count(Device::Kind kind) {
   return kind == Device::Kind::cuda ? detail::cuda_device_count() : 1;
+}
+
+Size available_bytes(Device device) {
+  if (device.kind == Device::Kind::cuda) return detail::cuda_free_bytes(device);
+  long const pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+  bool const known = device.kind == Device::Kind::cpu && pages > 0 && page_bytes > 0;
+  return known ? Size{pages} * Size{page_bytes} : std::numeric_limits<Size>::max();
+}
+
+int compute_capability(Device device) {
+  bool const there = device.kind == Device::Kind::cuda && device.index >= 0 &&
+                     device.index < device_count(device.kind);
+  return there ? detail::cuda_capability(device) : 0;
 }
 
 void require_device(Device device) {

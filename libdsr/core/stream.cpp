@@ -66,7 +66,7 @@ void Stream::count(Work const& work) {
 Work Stream::counted() const { return state_->work(); }
 void Stream::reset_counts() {
   state_->work() = {};
-  state_->waited_s() = 0;
+  state_->reset_waited();
 }
 double Stream::waited_s() const { return state_->waited_s(); }
 

@@ -37,7 +37,8 @@ class StreamState {
   Device device() const { return device_; }
   StreamKind kind() const { return kind_; }
   Work& work() { return work_; }
-  double& waited_s() { return waited_s_; }
+  virtual double waited_s() { return waited_s_; }
+  virtual void reset_waited() { waited_s_ = 0; }
 
   /// What a backend keeps for a stream, such as handles and workspaces: one T of each kind, made
   /// from the device on first use and destroyed with the stream, after its queue.

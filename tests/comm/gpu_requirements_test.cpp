@@ -32,11 +32,17 @@ TEST_CASE("ranks that do not map to GPUs are told which, and how they would") {
 TEST_CASE("versions of NCCL") {
   CHECK(nccl_version_text(22809) == "2.28.9");
   CHECK(nccl_version_text(22703) == "2.27.3");
-  CHECK(require_nccl(22700).empty());
-  CHECK(require_nccl(22802).empty());
-  CHECK(require_nccl(22809).empty());
-  for (int faulty : {22803, 22808}) CHECK(test::contains(require_nccl(faulty), "nearest 2.28.9"));
-  CHECK(test::text_of<CudaError>([] { require_nccl(22605); }) ==
-        "dsr: NCCL: 2.26.5, allowed 2.27.0 or newer; nearest put a newer libnccl.so.2 on "
+  for (int good : {22700, 22802, 22809}) CHECK(require_nccl({good, good}).empty());
+  for (int faulty : {22803, 22808}) CHECK(test::contains(require_nccl({faulty}), "nearest 2.28.9"));
+  CHECK(
+      test::text_of<AgreedError>([] {
+        require_nccl({22809, 22704});
+      }) ==
+      "dsr: NCCL: 2.27.4 on rank 1 and 2.28.9 on rank 0, allowed one version on all ranks; nearest "
+      "the same libnccl.so.2 on LD_LIBRARY_PATH of every host");
+  CHECK(test::text_of<AgreedError>([] {
+          require_nccl({22809, 22605});
+        }) ==
+        "dsr: NCCL: 2.26.5 on rank 1, allowed 2.27.0 or newer; nearest put a newer libnccl.so.2 on "
         "LD_LIBRARY_PATH");
 }

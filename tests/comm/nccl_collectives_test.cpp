@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every collective on CUDA tensors, over real NCCL, against the oracle of the CPU's tests.
+#include <chrono>
 #include <cmath>
 #include <limits>
 
 #include "comm/collectives_oracle.hpp"
 #include "dsr/core/bf16.hpp"
-#include "dsr/core/buffer.hpp"
 #include "dsr/core/error.hpp"
-#include "dsr/core/transfer.hpp"
 #include "dsr/cuda.hpp"
 #include "dsr/mpi.hpp"
 #include "support/catch.hpp"
+#include "support/on_device.hpp"
 #include "support/ranks.hpp"
 
 using namespace dsr;
@@ -71,32 +71,6 @@ Expected reduction(Size i, int ranks, Reduce operation) {
   return expected;
 }
 
-/// Memory of the rank's GPU with what the host put there.
-template <class T>
-class OnGpu {
- public:
-  OnGpu(std::vector<T> host, Stream& stream)
-      : host_(std::move(host)),
-        buffer_(static_cast<Size>(host_.size() * sizeof(T)), stream.device()),
-        stream_(stream) {
-    transfer(here(), tensor(), stream_);
-  }
-  Tensor tensor() const {
-    return {buffer_.data(), {std::ssize(host_)}, dtype_of<T>, buffer_.device()};
-  }
-  std::vector<T> const& read() {
-    transfer(tensor(), here(), stream_);
-    stream_.synchronize();
-    return host_;
-  }
-
- private:
-  Tensor here() { return {host_.data(), {std::ssize(host_)}, dtype_of<T>, kCpu}; }
-  std::vector<T> host_;
-  Buffer buffer_;
-  Stream& stream_;
-};
-
 struct Fixture {
   Communicator group = test::runtime().world();
   int rank = group.rank();
@@ -138,15 +112,15 @@ TEMPLATE_TEST_CASE("all_gather puts blocks in rank order on CUDA", "", float, Bf
       auto const block = values<TestType>(r, e);
       expected.insert(expected.end(), block.begin(), block.end());
     }
-    OnGpu<TestType> x{values<TestType>(f.rank, e), f.stream};
-    OnGpu<TestType> out{std::vector<TestType>(expected.size()), f.stream};
+    OnDevice<TestType> x{values<TestType>(f.rank, e), f.stream};
+    OnDevice<TestType> out{std::vector<TestType>(expected.size()), f.stream};
     all_gather(x.tensor(), out.tensor(), f.group, f.stream);
     CHECK(same_bits(out.read(), expected));
 
     std::vector<TestType> mine(expected.size());
     for (Size i = 0; i < e; ++i)
       mine[static_cast<std::size_t>(f.rank * e + i)] = value<TestType>(f.rank, i);
-    OnGpu<TestType> whole{mine, f.stream};
+    OnDevice<TestType> whole{mine, f.stream};
     all_gather(whole.tensor().slice(0, f.rank * e, (f.rank + 1) * e), whole.tensor(), f.group,
                f.stream);
     CHECK(same_bits(whole.read(), expected));
@@ -156,8 +130,8 @@ TEMPLATE_TEST_CASE("all_gather puts blocks in rank order on CUDA", "", float, Bf
 TEMPLATE_TEST_CASE("reduce_scatter on CUDA", "", float, Bf16, double) {
   Fixture f;
   for (Size const e : kFewSizes) {
-    OnGpu<TestType> x{values<TestType>(f.rank, f.n * e), f.stream};
-    OnGpu<TestType> out{std::vector<TestType>(static_cast<std::size_t>(e)), f.stream};
+    OnDevice<TestType> x{values<TestType>(f.rank, f.n * e), f.stream};
+    OnDevice<TestType> out{std::vector<TestType>(static_cast<std::size_t>(e)), f.stream};
     reduce_scatter(x.tensor(), out.tensor(), f.group, f.stream);
     CHECK(wrong(out.read(), f.rank * e, f.n, Reduce::sum) == 0);
     CHECK(same_bits(x.read(), values<TestType>(f.rank, f.n * e)));
@@ -175,7 +149,7 @@ TEMPLATE_TEST_CASE("all_reduce on CUDA: right, and the same bits on all ranks", 
   Fixture f;
   for (Reduce const operation : {Reduce::sum, Reduce::max, Reduce::min}) {
     for (Size const e : kFewSizes) {
-      OnGpu<TestType> x{values<TestType>(f.rank, e), f.stream};
+      OnDevice<TestType> x{values<TestType>(f.rank, e), f.stream};
       all_reduce(x.tensor(), operation, f.group, f.stream);
       std::vector<TestType> const mine = x.read();
       CHECK(wrong(mine, 0, f.n, operation) == 0);
@@ -188,13 +162,13 @@ TEMPLATE_TEST_CASE("all_reduce on CUDA: right, and the same bits on all ranks", 
 TEST_CASE("broadcast, all_to_all, and a ring of send and receive on CUDA") {
   Fixture f;
   for (int root = 0; root < f.n; ++root) {
-    OnGpu<float> x{values<float>(f.rank, 1031), f.stream};
+    OnDevice<float> x{values<float>(f.rank, 1031), f.stream};
     broadcast(x.tensor(), root, f.group, f.stream);
     CHECK(same_bits(x.read(), values<float>(root, 1031)));
   }
   for (Size const e : kFewSizes) {
-    OnGpu<double> x{values<double>(f.rank, f.n * e), f.stream};
-    OnGpu<double> out{std::vector<double>(static_cast<std::size_t>(f.n * e)), f.stream};
+    OnDevice<double> x{values<double>(f.rank, f.n * e), f.stream};
+    OnDevice<double> out{std::vector<double>(static_cast<std::size_t>(f.n * e)), f.stream};
     all_to_all(x.tensor(), out.tensor(), f.group, f.stream);
     std::vector<double> expected;
     for (int r = 0; r < f.n; ++r) {
@@ -205,8 +179,8 @@ TEST_CASE("broadcast, all_to_all, and a ring of send and receive on CUDA") {
   if (f.n == 1) return;
   int const next = (f.rank + 1) % f.n;
   int const previous = (f.rank + f.n - 1) % f.n;
-  OnGpu<float> mine{values<float>(f.rank, 1031), f.stream};
-  OnGpu<float> got{std::vector<float>(1031), f.stream};
+  OnDevice<float> mine{values<float>(f.rank, 1031), f.stream};
+  OnDevice<float> got{std::vector<float>(1031), f.stream};
   if (f.rank == 0) send(mine.tensor(), next, f.group, f.stream);
   receive(got.tensor(), previous, f.group, f.stream);
   if (f.rank != 0) send(mine.tensor(), next, f.group, f.stream);
@@ -227,7 +201,7 @@ TEST_CASE("groups split from the world, on streams of their own, ordered by even
 
   Stream compute{test::runtime().device()};
   Stream second = test::runtime().communication_stream();
-  OnGpu<float> x{std::vector<float>(70001, 1.0F), compute};
+  OnDevice<float> x{std::vector<float>(70001, 1.0F), compute};
   f.stream.wait(compute.record());
   Communicator first_group = part;
   Communicator second_group = copy;
@@ -241,7 +215,7 @@ TEST_CASE("groups split from the world, on streams of their own, ordered by even
   CHECK(x.read() == std::vector<float>(70001, static_cast<float>(std::pow(f.n, 5))));
 
   Communicator self = alone;
-  OnGpu<float> out{std::vector<float>(70001), compute};
+  OnDevice<float> out{std::vector<float>(70001), compute};
   all_gather(x.tensor(), out.tensor(), self, compute);
   CHECK(out.read() == x.read());
 }
@@ -251,7 +225,7 @@ TEST_CASE("traffic is counted as on every device, and control travels beside") {
   Communicator group = f.group.split(0, f.rank, "copy");
   Communicator meta = Communicator::meta("copy", f.rank, f.n);
   Stream meta_stream{kMeta};
-  OnGpu<Bf16> x{std::vector<Bf16>(static_cast<std::size_t>(8 * f.n)), f.stream};
+  OnDevice<Bf16> x{std::vector<Bf16>(static_cast<std::size_t>(8 * f.n)), f.stream};
   all_reduce(x.tensor(), Reduce::sum, group, f.stream);
   all_reduce(x.tensor(), Reduce::sum, meta, meta_stream);
   reduce_scatter(x.tensor(), x.tensor().slice(0, 8 * f.rank, 8 * f.rank + 8), group, f.stream);
@@ -263,11 +237,34 @@ TEST_CASE("traffic is counted as on every device, and control travels beside") {
   wait_for_all(group);
 }
 
+TEST_CASE("the time of collectives is measured on the device once somebody asks") {
+  Fixture f;
+  Communicator group = f.group.split(0, f.rank, "copy");
+  Stream compute{test::runtime().device()};
+  OnDevice<float> x{std::vector<float>(1U << 20U, 1.0F), f.stream};
+  auto const reduce = [&](Stream& stream) {
+    auto const start = std::chrono::steady_clock::now();
+    all_reduce(x.tensor(), Reduce::max, group, stream);
+    stream.synchronize();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  reduce(f.stream);
+  double const busy = group.busy_s(), in_line = group.inline_s();
+  double const limit = reduce(f.stream), beside = group.busy_s() - busy;
+  CHECK((beside > 0) == (f.n > 1));
+  CHECK(beside <= limit);
+  CHECK(group.inline_s() == in_line);
+  double const inline_limit = reduce(compute), found = group.inline_s() - in_line;
+  CHECK((found > 0) == (f.n > 1));
+  CHECK(found <= inline_limit);
+  CHECK(group.busy_s() - busy == test::Approx(beside + found));
+}
+
 TEST_CASE("tensors and streams of another device are refused") {
   Fixture f;
   std::vector<float> host(4);
   Tensor const on_host{host.data(), {4}, DType::f32, kCpu};
-  OnGpu<float> x{host, f.stream};
+  OnDevice<float> x{host, f.stream};
   Stream cpu{kCpu};
   CHECK_THROWS_AS(all_reduce(on_host, Reduce::sum, f.group, f.stream), InvalidArgument);
   CHECK_THROWS_AS(all_reduce(x.tensor(), Reduce::sum, f.group, cpu), InvalidArgument);
@@ -281,7 +278,7 @@ TEST_CASE("a rank that stays silent is a CommError to those who wait, and the gr
         runtime_on(MPI_COMM_WORLD, {.device = {Device::Kind::cuda, 0}, .timeout_s = 5});
     Communicator group = runtime.world();
     Stream stream = runtime.communication_stream();
-    OnGpu<float> x{std::vector<float>(1031, 1.0F), stream};
+    OnDevice<float> x{std::vector<float>(1031, 1.0F), stream};
     all_reduce(x.tensor(), Reduce::sum, group, stream);
     stream.synchronize();
     if (runtime.rank() == 0) {

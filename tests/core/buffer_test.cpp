@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <cstring>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "dsr/core/error.hpp"
 #include "support/catch.hpp"
@@ -58,6 +60,39 @@ TEST_CASE("a meta buffer has an address and no memory") {
   CHECK(aligned(buffer.data(), 4096));
   CHECK(buffer.bytes() == Size{1} << 60);
   CHECK(Buffer(0, kMeta).data() != nullptr);
+}
+
+TEST_CASE("buffers are counted by device, while they live") {
+  Size const before = allocated_bytes(kCpu);
+  {
+    Buffer first{1000, kCpu};
+    Buffer const pinned = Buffer::pinned(24), meta{Size{1} << 50, kMeta};
+    CHECK(allocated_bytes(kCpu) == before + 1024);
+    CHECK(allocated_bytes(kMeta) == 0);
+    CHECK(most_allocated_bytes(kMeta) == 0);
+    Buffer second{std::move(first)};
+    CHECK(allocated_bytes(kCpu) == before + 1024);
+    second = Buffer{10, kCpu};
+    CHECK(allocated_bytes(kCpu) == before + 34);
+    CHECK(most_allocated_bytes(kCpu) >= before + 1034);
+  }
+  CHECK(allocated_bytes(kCpu) == before);
+  CHECK_THROWS_AS(Buffer(Size{1} << 60, kCpu), OutOfMemory);
+  CHECK(allocated_bytes(kCpu) == before);
+  CHECK(allocated_bytes({Device::Kind::cuda, 1000}) == 0);
+}
+
+TEST_CASE("buffers of several threads are all counted") {
+  Size const before = allocated_bytes(kCpu);
+  std::vector<Buffer> kept(4);
+  std::vector<std::thread> threads;
+  for (Buffer& mine : kept) {
+    threads.emplace_back([&mine] {
+      for (int i = 0; i < 1000; ++i) mine = Buffer{100, kCpu};
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(allocated_bytes(kCpu) == before + 400);
 }
 
 TEST_CASE("a buffer that cannot be had is refused with its size") {

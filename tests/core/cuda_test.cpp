@@ -2,6 +2,7 @@
 // Memory, streams and events on a GPU.
 #include "dsr/core/cuda.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -9,7 +10,9 @@
 
 #include "dsr/core/buffer.hpp"
 #include "dsr/core/error.hpp"
+#include "dsr/core/graph.hpp"
 #include "dsr/core/transfer.hpp"
+#include "libdsr/core/cuda/spans.hpp"
 #include "support/catch.hpp"
 #include "support/text_of.hpp"
 
@@ -115,13 +118,68 @@ TEST_CASE("events order streams, and host work runs in its place") {
   end.synchronize();
   CHECK(middle.done());
   CHECK(seen == 1);
-  CHECK(first.waited_s() == 0);
+}
 
-  first.run([] { std::this_thread::sleep_for(std::chrono::milliseconds{20}); });
-  first.synchronize();
-  CHECK(first.waited_s() > 0.01);
-  first.reset_counts();
-  CHECK(first.waited_s() == 0);
+TEST_CASE("what a compute queue waits for communication is measured on the device") {
+  using std::chrono::milliseconds;
+  Stream compute{kGpu}, other{kGpu}, exchange{kGpu, StreamKind::communication};
+  auto const wait_for = [&](Stream& stream) {
+    stream.run([] { std::this_thread::sleep_for(milliseconds{20}); });
+    compute.wait(stream.record());
+    compute.synchronize();
+  };
+  wait_for(exchange);
+  CHECK(compute.waited_s() == 0);  // nobody had asked
+  wait_for(exchange);
+  CHECK(compute.waited_s() > 0.01);
+  compute.reset_counts();
+  CHECK(compute.waited_s() == 0);
+  wait_for(other);
+  compute.run([] { std::this_thread::sleep_for(milliseconds{20}); });
+  compute.synchronize();
+  CHECK(compute.waited_s() == 0);  // of its own work, and of other compute
+
+  // Hidden: what is waited for has ended when compute comes to the wait.
+  exchange.run([] { std::this_thread::sleep_for(milliseconds{20}); });
+  compute.run([] { std::this_thread::sleep_for(milliseconds{60}); });
+  compute.wait(exchange.record());
+  double const before_its_end = compute.waited_s();
+  compute.synchronize();
+  CHECK(before_its_end < 0.01);
+  CHECK(compute.waited_s() < 0.01);
+  CHECK(exchange.waited_s() == 0);
+}
+
+TEST_CASE("intervals are counted from the event that is given") {
+  Stream stream{kGpu};
+  cudaStream_t const queue = native(stream);
+  cudaEvent_t origin = nullptr;
+  REQUIRE(cudaEventCreate(&origin) == cudaSuccess);
+  {
+    detail::Spans spans{0};
+    static_cast<void>(spans.seconds());
+    REQUIRE(cudaEventRecord(origin, queue) == cudaSuccess);
+    spans.keep(origin);
+    for (int i = 0; i < 3; ++i) {
+      stream.run([] { std::this_thread::sleep_for(std::chrono::milliseconds{10}); });
+      detail::Span const span{spans, queue};
+      stream.run([] { std::this_thread::sleep_for(std::chrono::milliseconds{10}); });
+    }
+    stream.synchronize();
+    double const sum = spans.seconds();
+    std::vector<detail::Interval> const found = spans.take_intervals();
+    REQUIRE(found.size() == 3);
+    double earlier = 0, total = 0;
+    for (auto const [begin, end] : found) {
+      CHECK(begin - earlier > 0.009);
+      CHECK(end - begin > 0.009);
+      total += end - begin;
+      earlier = end;
+    }
+    CHECK(total == test::Approx(sum).epsilon(1e-3));
+    CHECK(spans.take_intervals().empty());
+  }
+  CHECK(cudaEventDestroy(origin) == cudaSuccess);
 }
 
 TEST_CASE("a GPU's stream and the CPU's wait for each other") {
@@ -164,5 +222,54 @@ TEST_CASE("host work is refused while a graph is captured") {
 TEST_CASE("many events cost no growing number of handles") {
   Stream stream{kGpu};
   for (int i = 0; i < 10000; ++i) static_cast<void>(stream.record());
+  CHECK_NOTHROW(stream.synchronize());
+}
+
+TEST_CASE("a graph records without running, replays on what memory holds then, and counts") {
+  Stream stream{kGpu};
+  Buffer memory{2 * 256, kGpu}, host = Buffer::pinned(256);
+  auto* const first = static_cast<std::byte*>(memory.data());
+  Tensor const x{first, {256}, DType::u8, kGpu}, y{first + 256, {256}, DType::u8, kGpu};
+  Tensor const seen{host.data(), {256}, DType::u8, kCpu};
+  auto const set = [&](Tensor const& to, unsigned char value) {
+    std::fill_n(static_cast<unsigned char*>(host.data()), 256, value);
+    transfer(seen, to, stream);
+    stream.synchronize();
+  };
+  auto const y_is = [&](unsigned char value) {
+    transfer(y, seen, stream);
+    stream.synchronize();
+    return std::all_of(static_cast<unsigned char*>(host.data()),
+                       static_cast<unsigned char*>(host.data()) + 256,
+                       [=](unsigned char c) { return c == value; });
+  };
+  set(x, 7);
+  set(y, 1);
+  Graph graph;
+  CHECK_FALSE(graph.captured());
+  CHECK_THROWS_AS(graph.replay(stream), InvalidArgument);
+  graph.capture(stream, [&] {
+    transfer(x, y, stream);
+    stream.count({.flops = 5, .bytes = 0, .calls = 1});
+  });
+  CHECK(graph.captured());
+  CHECK(y_is(1));
+  auto const before = stream.counted().flops;
+  graph.replay(stream);
+  CHECK(y_is(7));
+  CHECK(stream.counted().flops == before + 5);
+  set(x, 9);
+  Graph moved = std::move(graph);
+  moved.replay(stream);
+  CHECK(y_is(9));
+}
+
+TEST_CASE("a graph whose work throws records nothing, and the stream goes on") {
+  Stream stream{kGpu};
+  Graph graph;
+  CHECK_THROWS_AS(graph.capture(stream, [] { throw InvalidArgument("no"); }), InvalidArgument);
+  CHECK_FALSE(graph.captured());
+  Buffer memory{256, kGpu};
+  zero({memory.data(), {256}, DType::u8, kGpu}, stream);
   CHECK_NOTHROW(stream.synchronize());
 }

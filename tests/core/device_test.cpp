@@ -30,6 +30,20 @@ TEST_CASE("an unknown device is refused with the nearest known one") {
   }
 }
 
+TEST_CASE("memory of a device, and what it can do") {
+  CHECK(available_bytes(kCpu) > (Size{1} << 28));
+  CHECK(available_bytes(kCpu) < (Size{1} << 50));
+  CHECK(available_bytes(kMeta) > (Size{1} << 60));
+  CHECK(compute_capability(kCpu) == 0);
+  CHECK(compute_capability({Device::Kind::cuda, 1000}) == 0);
+  if (device_count(Device::Kind::cuda) > 0) {
+    CHECK(available_bytes({Device::Kind::cuda, 0}) > (Size{1} << 28));
+    CHECK(compute_capability({Device::Kind::cuda, 0}) >= 80);
+    return;
+  }
+  CHECK_THROWS_AS(available_bytes({Device::Kind::cuda, 0}), CudaError);
+}
+
 TEST_CASE("a device that cannot be used is refused with the reason") {
   CHECK(device_count(Device::Kind::cpu) == 1);
   CHECK(device_count(Device::Kind::meta) == 1);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dsr/core/error.hpp"
+#include "dsr/core/graph.hpp"
 #include "support/catch.hpp"
 
 using namespace dsr;
@@ -221,4 +222,16 @@ TEST_CASE("a meta stream drops work and waits for nothing") {
 TEST_CASE("a stream on a device that is not there is refused") {
   if (device_count(Device::Kind::cuda) > 0) return;
   CHECK_THROWS_AS(Stream(Device{Device::Kind::cuda, 0}), CudaError);
+}
+
+TEST_CASE("a graph takes streams on CUDA alone, and runs nothing elsewhere") {
+  for (Device const device : {kCpu, kMeta}) {
+    Stream stream{device};
+    Graph graph;
+    bool ran = false;
+    CHECK_THROWS_AS(graph.capture(stream, [&] { ran = true; }), InvalidArgument);
+    CHECK_THROWS_AS(graph.replay(stream), InvalidArgument);
+    CHECK_FALSE(ran);
+    CHECK_FALSE(graph.captured());
+  }
 }

@@ -5,23 +5,28 @@
 #include "dsr/core/error.hpp"
 #include "dsr/mesh/mesh.hpp"
 #include "support/catch.hpp"
+#include "support/device.hpp"
+#include "support/on_device.hpp"
 #include "support/ranks.hpp"
 
 using namespace dsr;
 
 namespace {
 
-/// Every shape whose sizes multiply to the number of ranks, in the usual order and in three others.
+/// Every shape whose sizes multiply to the number of ranks, in the usual order and in three others;
+/// on CUDA in one other, since each mesh starts communicators there.
 std::vector<MeshShape> shapes_that_fit(int ranks) {
   std::vector<MeshShape> shapes;
+  std::vector<std::vector<Axis>> orders{{}, {Axis::col, Axis::row, Axis::dp}};
+  if (!test::on_cuda()) {
+    orders.push_back({Axis::row, Axis::dp, Axis::col});
+    orders.push_back({Axis::dp});
+  }
   for (int dp = 1; dp <= ranks; ++dp) {
     for (int row = 1; row <= ranks; ++row) {
       if (ranks % (dp * row) != 0) continue;
       MeshShape const shape{.dp = dp, .row = row, .col = ranks / (dp * row)};
-      for (auto const& order : std::vector<std::vector<Axis>>{{},
-                                                              {Axis::col, Axis::row, Axis::dp},
-                                                              {Axis::row, Axis::dp, Axis::col},
-                                                              {Axis::dp}}) {
+      for (auto const& order : orders) {
         shapes.push_back(shape);
         shapes.back().order = order;
       }
@@ -55,17 +60,16 @@ void check_group(Mesh const& mesh, AxisSet axes, Stream& stream) {
   CHECK(group.rank() == mesh.place_in(axes));
   CHECK(group.name() == to_string(axes));
 
-  std::int32_t own = mesh.rank();
-  std::vector<std::int32_t> members(expected.size());
-  all_gather(Tensor{&own, {1}, DType::i32, kCpu},
-             Tensor{members.data(), {group.size()}, DType::i32, kCpu}, group, stream);
-  std::int64_t sum = mesh.rank() + 1, expected_sum = 0;
-  all_reduce(Tensor{&sum, {1}, DType::i64, kCpu}, Reduce::sum, group, stream);
-  stream.synchronize();
+  test::OnDevice<std::int32_t> own{{mesh.rank()}, stream};
+  test::OnDevice<std::int32_t> members{std::vector<std::int32_t>(expected.size()), stream};
+  all_gather(own.tensor(), members.tensor(), group, stream);
+  test::OnDevice<std::int64_t> sum{{mesh.rank() + 1}, stream};
+  all_reduce(sum.tensor(), Reduce::sum, group, stream);
+  std::int64_t expected_sum = 0;
   for (std::int32_t rank : expected) expected_sum += rank + 1;
   INFO(to_string(mesh.shape()) << " " << to_string(axes) << " rank " << mesh.rank());
-  CHECK(members == expected);
-  CHECK(sum == expected_sum);
+  CHECK(members.read() == expected);
+  CHECK(sum.read() == std::vector{expected_sum});
 }
 
 }  // namespace

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "dsr/comm/collectives.hpp"
+#include "dsr/core/bf16.hpp"
 #include "dsr/core/rng.hpp"
 #include "state/small_model.hpp"
 #include "support/catch.hpp"
+#include "support/device.hpp"
+#include "support/on_device.hpp"
 #include "support/ranks.hpp"
 
 using namespace dsr;
@@ -45,34 +47,45 @@ void for_each_held(Shard const& shard, Place const& place, Visit visit) {
 }
 
 template <class T>
+std::vector<std::vector<T>> values_of(Parameters const& parameters, Tensor FlatBuffer::*which) {
+  std::vector<std::vector<T>> values;
+  for (FlatBuffer const& flat : parameters.flats())
+    values.push_back(test::values_of<T>(flat.*which));
+  return values;
+}
+
+template <class T>
+Size count_not_zero(std::vector<std::vector<T>> const& flats) {
+  Size count = 0;
+  for (auto const& flat : flats) count += std::ssize(flat) - std::ranges::count(flat, T{});
+  return count;
+}
+
+/// `Gradient`: the type of the gradients of values in T.
+template <class T, class Gradient = T>
 void check_initial_values(MeshShape const& shape, std::uint64_t seed) {
   Mesh const mesh{test::runtime(), shape};
   test::SmallModel model{shape};
   Parameters parameters{model, mesh, {.seed = seed, .dtype = dtype_of<T>, .bucket_bytes = 2000}};
+  auto values = values_of<T>(parameters, &FlatBuffer::values);
   Size wrong = 0;
   for (ParameterPlace const& place : parameters.all()) {
     Parameter const& parameter = *place.parameter;
     auto const [mean, stddev] = parameter.traits().init;
     RandomKey const key =
         random_key(seed, RandomPurpose::initial_values, random_site(parameter.name()), 0);
-    T* const values = parameter.value().data<T>();
+    T* const mine = values[static_cast<std::size_t>(place.flat)].data() + place.range.begin;
     for_each_held(parameter.shard(), mesh.place(), [&](Size local, Size global) {
       double const expected = mean + stddev * normal(key, static_cast<std::uint64_t>(global));
-      wrong += values[local] != static_cast<T>(expected);
-      values[local] = 0;
+      wrong += mine[local] != T(static_cast<Gradient>(expected));
+      mine[local] = T{};
     });
   }
   INFO(to_string(shape));
   CHECK(wrong == 0);
   // With every true element cleared, what is left is padding.
-  Size not_zero = 0;
-  for (FlatBuffer const& flat : parameters.flats()) {
-    for (Size i = 0; i < flat.values.elements(); ++i) {
-      not_zero += flat.values.data<T>()[i] != 0;
-      not_zero += flat.gradients.data<T>()[i] != 0;
-    }
-  }
-  CHECK(not_zero == 0);
+  CHECK(count_not_zero(values) == 0);
+  CHECK(count_not_zero(values_of<Gradient>(parameters, &FlatBuffer::gradients)) == 0);
 }
 
 }  // namespace
@@ -81,6 +94,7 @@ TEST_CASE("initial values are the same bits on every mesh, and padding and gradi
   for (MeshShape const& shape : shapes_that_fit(test::runtime().size())) {
     check_initial_values<float>(shape, 1);
     check_initial_values<double>(shape, 0xfedcba9876543210U);
+    check_initial_values<Bf16, float>(shape, 1);
   }
 }
 
@@ -115,14 +129,18 @@ TEST_CASE("replicas have equal hashes, which see every value and no padding") {
       });
     }
     Size wrong = 0;
+    // A hash of values on a GPU takes milliseconds.
+    std::size_t const stride = test::on_cuda() ? 67 : 7;
     for (std::size_t f = 0; f < is_true.size(); ++f) {
-      auto* const values = parameters.flats()[f].values.data<float>();
-      for (std::size_t i = 0; i < is_true[f].size(); i += 1 + i % 7) {
-        float const kept = values[i];
-        values[i] += 1;
+      Tensor const values = parameters.flats()[f].values;
+      std::vector<float> const kept = test::values_of<float>(values);
+      for (std::size_t i = 0; i < is_true[f].size(); i += 1 + i % stride) {
+        std::vector<float> changed = kept;
+        changed[i] += 1;
+        test::set_values(values, changed);
         wrong += (parameters.hash_values() != hash) != is_true[f][i];
-        values[i] = kept;
       }
+      test::set_values(values, kept);
     }
     INFO(to_string(shape));
     CHECK(wrong == 0);
@@ -135,16 +153,14 @@ TEST_CASE("gradients are cleared on the stream") {
   test::SmallModel model{shape};
   Parameters parameters{model, mesh};
   for (Parameter* parameter : model.in_order()) {
-    std::memset(parameter->gradient().raw(), 1,
-                static_cast<std::size_t>(parameter->gradient().bytes()));
+    Tensor const gradient = parameter->gradient();
+    test::set_values(gradient,
+                     std::vector<float>(static_cast<std::size_t>(gradient.elements()), 1.0F));
   }
   std::uint64_t const hash = parameters.hash_values();
-  Stream stream{kCpu};
+  Stream stream{mesh.device()};
   parameters.zero_gradients(stream);
-  for (FlatBuffer const& flat : parameters.flats()) {
-    float const* const gradients = flat.gradients.data<float>();
-    CHECK(std::count(gradients, gradients + flat.gradients.elements(), 0.0F) ==
-          flat.gradients.elements());
-  }
+  stream.synchronize();
+  CHECK(count_not_zero(values_of<float>(parameters, &FlatBuffer::gradients)) == 0);
   CHECK(parameters.hash_values() == hash);
 }

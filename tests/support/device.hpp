@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "dsr/core/device.hpp"
+#include "dsr/core/dtype.hpp"
 
 namespace dsr::test {
 
@@ -18,9 +19,14 @@ inline Device device() {
   return name == nullptr ? kCpu : parse_device(name);
 }
 
+inline bool on_cuda() { return device().kind == Device::Kind::cuda; }
+
+/// Of the activations in tests of layers and training.
+inline DType dtype() { return on_cuda() ? DType::bf16 : DType::f32; }
+
 /// True, and says so, if the test needs a GPU and there is none.
 inline bool must_skip() {
-  if (device().kind != Device::Kind::cuda || device_count(Device::Kind::cuda) > 0) return false;
+  if (!on_cuda() || device_count(Device::Kind::cuda) > 0) return false;
   std::puts("skipped: there is no GPU");
   return true;
 }

@@ -19,6 +19,8 @@ inline std::vector<MeshShape> promised_meshes(int ranks) {
       return {{.row = 2, .col = 2}, {.dp = 2, .row = 2}, {.dp = 2, .col = 2}};
     case 6:
       return {{.row = 3, .col = 2}, {.row = 6}};
+    case 8:
+      return {{.dp = 2, .row = 2, .col = 2}, {.row = 4, .col = 2}};
     default:
       return {};
   }

@@ -85,8 +85,10 @@ class Communicator {
   void reset_traffic();
   /// The last collective issued; sequence 0 if none was.
   CollectiveRecord last() const;
-  /// Seconds during which operations of this group were running, and those of them on the calling
-  /// thread. CPU only; on CUDA a trace tells.
+  /// Seconds during which operations of this group were running, its waiting for other ranks
+  /// included; and those of them in which nothing was computed meanwhile, on the calling thread or
+  /// a compute stream. On CUDA collectives are measured on the device, from the first call on, and
+  /// counted once they have run.
   double busy_s() const;
   double inline_s() const;
 

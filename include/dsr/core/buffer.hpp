@@ -40,4 +40,10 @@ class Buffer {
   Device device_ = kCpu;
 };
 
+/// Bytes of all Buffers that live on a device now; pinned ones count as the CPU's, on meta there
+/// are none. Thread-safe.
+Size allocated_bytes(Device device);
+/// The largest allocated_bytes() of this process so far.
+Size most_allocated_bytes(Device device);
+
 }  // namespace dsr

@@ -79,8 +79,9 @@ class Stream {
   void count(Work const& work);
   Work counted() const;
   void reset_counts();
-  /// Seconds this stream's host thread has spent blocked in wait() and synchronize(), since
-  /// reset_counts().
+  /// Seconds lost to waiting since reset_counts(). On the CPU: of the calling thread, in wait() and
+  /// synchronize(). On CUDA: of a compute queue, standing still on the device at events of
+  /// communication streams; measured from the first call on, once the wait is over.
   double waited_s() const;
 
  private:

@@ -6,11 +6,11 @@
 namespace dsr::detail {
 
 std::string describe(ncclResult_t status, ncclComm_t comm) {
-  std::string text = ncclGetErrorString(status);
-  char const* const last = ncclGetLastError(comm);
-  if (last != nullptr && *last != '\0') text.append(" (").append(last).append(")");
-  while (text.size() > 1 && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  return text;
+  std::string const text = ncclGetErrorString(status);
+  char const* const found = ncclGetLastError(comm);
+  std::string last = found == nullptr ? "" : found;
+  while (!last.empty() && (last.back() == '\n' || last.back() == ' ')) last.pop_back();
+  return last.empty() ? text : text + " (" + last + ")";
 }
 
 void check_nccl(ncclResult_t status, ncclComm_t comm, std::string const& what) {

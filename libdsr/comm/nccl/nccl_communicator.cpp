@@ -89,7 +89,9 @@ NcclCommunicator::NcclCommunicator(std::shared_ptr<MpiCommunicator> control,
     : CommunicatorState(control->name(), control->rank(), control->size(), device),
       control_(std::move(control)),
       nccl_(std::move(nccl)),
-      handle_(std::move(handle)) {}
+      handle_(std::move(handle)),
+      beside_(device.index),
+      inline_(device.index) {}
 
 std::string NcclCommunicator::context(CollectiveRecord const& record) const {
   return describe(name(), record) + " on rank " + std::to_string(rank()) + " of " +
@@ -113,6 +115,7 @@ void NcclCommunicator::enqueue(CollectiveCall const& call, Stream& stream) {
     throw CommError(problem(context(call.record), "the group is dead since " + handle_->death()));
   }
   watch(stream, std::static_pointer_cast<NcclCommunicator>(shared_from_this()));
+  Span const running{stream.kind() == StreamKind::compute ? inline_ : beside_, queue};
   try {
     // Work that others order behind this call must find it on the stream: it is not there while
     // NCCL still prepares it.

@@ -7,6 +7,9 @@
 ///           algorithm and protocol
 /// Errors    communicators do not block: a call that is still in progress is waited out before the
 ///           next, and whoever waits for a stream looks here for what went wrong (see Watcher)
+/// Threads   NCCL runs each call of such a communicator on a thread that it starts for it; since it
+///           is waited out, kernels are launched in the program's order, which
+///           NCCL_LAUNCH_ORDER_IMPLICIT makes the device's order across communicators
 /// Split     NCCL's resources are not shared with the parent: groups of different axes run at the
 ///           same time on streams of their own, and one that is aborted must not take others along
 #include <nccl.h>
@@ -17,6 +20,7 @@
 
 #include "libdsr/comm/mpi/mpi_communicator.hpp"
 #include "libdsr/comm/nccl/session.hpp"
+#include "libdsr/core/cuda/spans.hpp"
 #include "libdsr/core/cuda/stream.hpp"
 
 namespace dsr::detail {
@@ -35,6 +39,12 @@ class NcclCommunicator final : public CommunicatorState, public Watcher {
   void run_on_host(CollectiveCall const& call) override { control_->run_on_host(call); }
   std::shared_ptr<CommunicatorState> split(int colour, int key, std::string name) override;
   void look(double waited_s) override;
+  /// Those of the host's control messages included: nothing is queued while it waits for them.
+  double busy_s() override { return beside_.seconds() + inline_s(); }
+  double inline_s() override { return inline_.seconds() + control_->inline_s(); }
+  /// What is measured on streams for communication, and on others.
+  Spans& beside() { return beside_; }
+  Spans& in_line() { return inline_; }
 
  private:
   void noted(CollectiveRecord const& record) override { control_->session().note(name(), record); }
@@ -48,6 +58,7 @@ class NcclCommunicator final : public CommunicatorState, public Watcher {
   std::shared_ptr<MpiCommunicator> control_;
   std::shared_ptr<NcclSession> nccl_;
   std::shared_ptr<NcclHandle> handle_;
+  Spans beside_, inline_;
 };
 
 }  // namespace dsr::detail

@@ -43,7 +43,10 @@ void prepare(Communicator& group, std::string const& host, Device device, Log co
   setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
   int version = 0;
   check_nccl(ncclGetVersion(&version), nullptr, "ncclGetVersion");
-  std::string const warning = require_nccl(version);
+  std::vector<int> versions;
+  for (std::string const& text : gather_texts(std::to_string(version), group))
+    versions.push_back(std::stoi(text));
+  std::string const warning = require_nccl(versions);
   require_own_gpus(group, host, device);
   if (group.rank() != 0) return;
   if (!warning.empty()) log.warn(warning);

@@ -28,11 +28,7 @@ int lowest_architecture() {
 }
 
 void require_architecture(Device device) {
-  int major = 0;
-  int minor = 0;
-  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device.index));
-  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device.index));
-  int const found = 10 * major + minor;
+  int const found = cuda_capability(device);
   if (found >= lowest_architecture()) return;
   throw CudaError(problem(
       "device", to_string(device) + " has compute capability " + std::to_string(found),
@@ -41,6 +37,14 @@ void require_architecture(Device device) {
 }
 
 }  // namespace
+
+int cuda_capability(Device device) {
+  int major = 0;
+  int minor = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device.index));
+  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device.index));
+  return 10 * major + minor;
+}
 
 int cuda_device_count() {
   int count = 0;

@@ -23,6 +23,15 @@ std::size_t asked(Size bytes) {
 
 }  // namespace
 
+Size cuda_free_bytes(Device device) {
+  require_cuda(device);
+  CurrentDevice const current{device.index};
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+  check(cudaMemGetInfo(&free_bytes, &total_bytes));
+  return static_cast<Size>(free_bytes);
+}
+
 Allocation allocate_on_cuda(Size bytes, Device device) {
   require_cuda(device);
   CurrentDevice const current{device.index};

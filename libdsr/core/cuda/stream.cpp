@@ -97,11 +97,12 @@ void look_at_all(Watchers const& watchers, double waited_s) {
 class CudaEvent final : public EventState {
  public:
   CudaEvent(std::shared_ptr<EventPool> pool, std::shared_ptr<HostFailure> failure,
-            std::uint64_t host_calls, std::shared_ptr<Watchers const> watchers)
+            std::uint64_t host_calls, std::shared_ptr<Watchers const> watchers, StreamKind kind)
       : pool_(std::move(pool)),
         failure_(std::move(failure)),
         host_calls_(host_calls),
         watchers_(std::move(watchers)),
+        kind_(kind),
         event_(pool_->take()) {}
   CudaEvent(CudaEvent const&) = delete;
   CudaEvent& operator=(CudaEvent const&) = delete;
@@ -109,11 +110,17 @@ class CudaEvent final : public EventState {
 
   cudaEvent_t event() const { return event_; }
   std::shared_ptr<Watchers const> const& watchers() const { return watchers_; }
+  /// Of the stream that it was recorded on.
+  StreamKind kind() const { return kind_; }
 
   bool done() const override {
     cudaError_t const status = cudaEventQuery(event_);
-    if (status != cudaErrorNotReady) check(status);
-    return status == cudaSuccess;
+    if (status == cudaErrorNotReady) {
+      cudaGetLastError();  // no error, and the next launch must not report it as one
+      return false;
+    }
+    check(status);
+    return true;
   }
 
   void wait() const override {
@@ -145,6 +152,7 @@ class CudaEvent final : public EventState {
   std::shared_ptr<HostFailure> failure_;
   std::uint64_t host_calls_;
   std::shared_ptr<Watchers const> watchers_;
+  StreamKind kind_;
   cudaEvent_t event_;
 };
 
@@ -170,7 +178,8 @@ CudaStream::CudaStream(Device device, StreamKind kind, cudaStream_t queue, Owner
       queue_(queue),
       owner_(owner),
       pool_(std::make_shared<EventPool>(device.index)),
-      failure_(std::make_shared<HostFailure>()) {}
+      failure_(std::make_shared<HostFailure>()),
+      waits_(device.index) {}
 
 CudaStream::~CudaStream() {
   if (owner_ == Owner::stream) cudaStreamDestroy(queue_);
@@ -207,15 +216,20 @@ void CudaStream::run(std::function<void()> work) {
 }
 
 std::shared_ptr<EventState> CudaStream::record() {
-  auto event = std::make_shared<CudaEvent>(pool_, failure_, host_calls_, watchers_);
+  auto event = std::make_shared<CudaEvent>(pool_, failure_, host_calls_, watchers_, kind());
   check(cudaEventRecord(event->event(), queue_));
   return event;
 }
 
 void CudaStream::wait(std::shared_ptr<EventState> const& event) {
   auto const* const on_cuda = dynamic_cast<CudaEvent const*>(event.get());
-  if (on_cuda == nullptr) return block_on(*event);
-  check(cudaStreamWaitEvent(queue_, on_cuda->event(), 0));
+  if (on_cuda == nullptr) return event->wait();
+  if (kind() == StreamKind::compute && on_cuda->kind() != StreamKind::compute) {
+    Span const standstill{waits_, queue_};
+    check(cudaStreamWaitEvent(queue_, on_cuda->event(), 0));
+  } else {
+    check(cudaStreamWaitEvent(queue_, on_cuda->event(), 0));
+  }
   if (on_cuda->watchers() == nullptr || on_cuda->watchers() == watchers_) return;
   for (std::weak_ptr<Watcher> const& each : *on_cuda->watchers()) {
     if (!each.expired()) add(each);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dsr/core/stream.hpp"
+#include "libdsr/core/cuda/spans.hpp"
 #include "libdsr/core/stream_state.hpp"
 
 namespace dsr::detail {
@@ -47,7 +48,11 @@ class CudaStream final : public StreamState {
   void run(std::function<void()> work) override;
   std::shared_ptr<EventState> record() override;
   void wait(std::shared_ptr<EventState> const& event) override;
-  void synchronize() override { block_on(*record()); }
+  void synchronize() override { record()->wait(); }
+  double waited_s() override { return waits_.seconds(); }
+  void reset_waited() override { waits_.reset(); }
+  /// What waited_s() adds up.
+  Spans& waits() { return waits_; }
 
  private:
   void add(std::weak_ptr<Watcher> const& watcher);
@@ -57,6 +62,7 @@ class CudaStream final : public StreamState {
   std::shared_ptr<EventPool> pool_;
   std::shared_ptr<HostFailure> failure_;
   std::shared_ptr<Watchers const> watchers_;  // shared with events, so replaced and never changed
+  Spans waits_;                               // for events of communication streams
   std::uint64_t host_calls_ = 0;
 };
 
