@@ -74,6 +74,12 @@ void bind_steps(KeyTable& table, StepSettings& train) {
       {.help = "1: optimizer state is shared out over replicas (ZeRO-1)", .min = 0, .max = 1});
   table.add("train.regather", train.regather,
             {.help = "backward gathers inputs again: less memory, more communication"});
+  table.add("train.recompute", train.recompute,
+            {.help = "what backward computes again to save memory: nothing, outputs of norms and "
+                     "GELU, or whole blocks",
+             .choices = {"none", "selective", "block"}});
+  table.add("train.deterministic", train.deterministic,
+            {.help = "the same bits in every run, on CUDA too: a slower gradient of attention"});
   table.add("train.eval_every", train.eval_every,
             {.help = "steps between evaluations; 0: never", .unit = "steps", .min = 0});
   table.add("train.eval_batches", train.eval_batches,

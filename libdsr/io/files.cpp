@@ -40,6 +40,11 @@ std::string read_text(std::string const& path) {
   }
 }
 
+bool file_exists(std::string const& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
 void make_directories(std::string const& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);

@@ -10,6 +10,8 @@ namespace dsr {
 
 namespace {
 
+std::string block_name(std::size_t number) { return "blocks/" + std::to_string(number); }
+
 constexpr double kStddev = 0.02;
 
 GptConfig checked(GptConfig const& config, Mesh const& mesh) {
@@ -61,7 +63,7 @@ Gpt::Gpt(GptConfig config, Mesh const& mesh, FfnFactory make_ffn)
 void Gpt::visit(Visitor& visitor) {
   visitor.child("embedding", embedding_);
   for (std::size_t i = 0; i < blocks_.size(); ++i)
-    visitor.child("blocks/" + std::to_string(i), *blocks_[i]);
+    visitor.child(block_name(i), *blocks_[i]);
   visitor.child("norm", norm_);
   visitor.child("head", head_);
 }
@@ -71,19 +73,24 @@ Tensor Gpt::hidden_states(Pass& pass) {
   Size const tokens = pass.tokens() / mesh.size(Axis::row),
              features = config_.hidden / mesh.size(Axis::col);
   Tensor x = pass.make_saved({1, tokens, features});
+  Range part = pass.range("embedding");
   embedding_.forward(pass, {}, x[0]);
-  for (auto const& block : blocks_) {
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    part.next(block_name(i));
     Tensor const y = pass.make_saved({2, tokens, features});
-    block->forward(pass, x, y);
+    blocks_[i]->forward(pass, x, y);
     x = y;
   }
+  part.next("norm");
   Tensor const normed = pass.make_saved({tokens, features});
   norm_.forward(pass, x, normed);
   return normed;
 }
 
 void Gpt::forward(Pass& pass, Tensor /*x*/, Tensor /*y*/) {
-  head_.forward(pass, hidden_states(pass), {});
+  Tensor const x = hidden_states(pass);
+  Range const part = pass.range("head");
+  head_.forward(pass, x, {});
 }
 
 void Gpt::backward(Pass& pass, Tensor /*dy*/, Tensor /*dx*/) {
@@ -92,12 +99,16 @@ void Gpt::backward(Pass& pass, Tensor /*dy*/, Tensor /*dx*/) {
   Shape const shape{pass.tokens() / mesh.size(Axis::row), config_.hidden / mesh.size(Axis::col)};
   // Two gradients of the residual stream alternate: what a block is given, and what it gives on.
   Tensor gradient = frame.take(shape, pass.dtype()), next = frame.take(shape, pass.dtype());
+  Range part = pass.range("head");
   head_.backward(pass, {}, next);
+  part.next("norm");
   norm_.backward(pass, next, gradient);
-  for (auto block = blocks_.rbegin(); block != blocks_.rend(); ++block) {
-    (*block)->backward(pass, gradient, next);
+  for (std::size_t i = blocks_.size(); i-- > 0;) {
+    part.next(block_name(i));
+    blocks_[i]->backward(pass, gradient, next);
     std::swap(gradient, next);
   }
+  part.next("embedding");
   embedding_.backward(pass, gradient, {});
 }
 

@@ -103,6 +103,52 @@ void GptConfig::validate(MeshShape const& mesh) const {
   }
 }
 
+Size largest_head_size(int capability) {
+  constexpr int kHopper = 9;
+  return capability == 0 || capability / 10 == kHopper ? 256 : 128;
+}
+
+namespace {
+
+constexpr Size kHeadUnit = 8;
+
+/// The number of heads nearest to `heads` whose size cuDNN takes, fewer before more; hidden is a
+/// multiple of kHeadUnit, so there is one.
+Size nearest_heads(Size hidden, Size heads, Size largest) {
+  auto const works = [&](Size number) {
+    return number >= 1 && hidden % (number * kHeadUnit) == 0 && hidden / number <= largest;
+  };
+  for (Size away = 0; away < hidden; ++away) {
+    if (works(heads - away)) return heads - away;
+    if (works(heads + away)) return heads + away;
+  }
+  return hidden / kHeadUnit;
+}
+
+std::string nearest_head_size(Size hidden, Size heads, Size largest) {
+  if (hidden % kHeadUnit == 0)
+    return "heads = " + std::to_string(nearest_heads(hidden, heads, largest));
+  Size const larger = round_up(hidden, kHeadUnit * heads);
+  if (larger / heads <= largest) return "hidden = " + std::to_string(larger);
+  Size const whole = round_up(hidden, kHeadUnit);
+  return "hidden = " + std::to_string(whole) +
+         " and heads = " + std::to_string(nearest_heads(whole, heads, largest));
+}
+
+}  // namespace
+
+void GptConfig::validate_on_cuda(Size largest) const {
+  if (heads < 1 || hidden % heads != 0) return;  // validate() says so
+  Size const size = hidden / heads;
+  if (size % kHeadUnit == 0 && size <= largest) return;
+  throw InvalidArgument(problem(
+      "model.heads",
+      "head size hidden / heads = " + std::to_string(hidden) + " / " + std::to_string(heads) +
+          " = " + std::to_string(hidden / heads) + " on cuda",
+      "head sizes that are multiples of 8 up to " + std::to_string(largest) + ", which cuDNN takes",
+      nearest_head_size(hidden, heads, largest)));
+}
+
 GptConfig gpt2_124m() {
   return {.layers = 12, .hidden = 768, .heads = 12, .vocabulary = 50304, .sequence = 1024};
 }

@@ -33,17 +33,41 @@ void Block::visit(Visitor& visitor) {
 }
 
 void Block::forward(Pass& pass, Tensor x, Tensor y) {
-  Tensor const sum = x[x.size(0) - 1];
-  Tensor const normed1 = pass.make_saved(sum.shape()), normed2 = pass.make_saved(sum.shape());
-  norm1_.forward(pass, x, normed1);
-  attention_.forward(pass, normed1, y[0]);
-  if (pass.dropout() > 0) drop(pass, attention_site(number_), y[0], y[0]);
-  norm2_.forward(pass, sum, y[0], normed2);
-  ffn_->forward(pass, normed2, y[1]);
-  if (pass.dropout() > 0) drop(pass, ffn_site(number_), y[1], y[1]);
+  if (pass.recompute() != Recompute::block) return run_forward(pass, x, y);
+  pass.keep(*this, x.slice(0, x.size(0) - 1, x.size(0)));
+  auto const frame = pass.saved_frame(Turn::first);
+  run_forward(pass, x, y);
 }
 
 void Block::backward(Pass& pass, Tensor dy, Tensor dx) {
+  if (pass.recompute() != Recompute::block) return run_backward(pass, dy, dx);
+  Tensor const sum = pass.kept(*this);
+  auto const frame = pass.saved_frame(Turn::again);
+  // Not into the first y: whoever gave it may still read it.
+  Tensor const y = pass.make_saved({2, sum.size(1), sum.size(2)});
+  run_forward(pass, sum, y);
+  run_backward(pass, dy, dx);
+}
+
+void Block::run_forward(Pass& pass, Tensor x, Tensor y) {
+  Tensor const sum = x[x.size(0) - 1];
+  Tensor const normed1 = pass.make_remade(Remade::norm, sum.shape());
+  Range part = pass.range("norm1");
+  norm1_.forward(pass, x, normed1);
+  part.next("attention");
+  attention_.forward(pass, normed1, y[0]);
+  pass.keep(*this, normed1);
+  if (pass.dropout() > 0) drop(pass, attention_site(number_), y[0], y[0]);
+  Tensor const normed2 = pass.make_remade(Remade::norm, sum.shape());
+  part.next("norm2");
+  norm2_.forward(pass, sum, y[0], normed2);
+  part.next("ffn");
+  ffn_->forward(pass, normed2, y[1]);
+  pass.keep(*this, normed2);
+  if (pass.dropout() > 0) drop(pass, ffn_site(number_), y[1], y[1]);
+}
+
+void Block::run_backward(Pass& pass, Tensor dy, Tensor dx) {
   Scratch frame = pass.scratch();
   Tensor const branch = frame.take(dy.shape(), pass.dtype());
   Tensor const masked = pass.dropout() > 0 ? frame.take(dy.shape(), pass.dtype()) : Tensor{};
@@ -52,9 +76,18 @@ void Block::backward(Pass& pass, Tensor dy, Tensor dx) {
     drop(pass, site, gradient, masked);
     return masked;
   };
+  Tensor const normed2 = pass.kept(*this);
+  Range part = pass.range("norm2");
+  if (pass.remakes()) norm2_.forward_again(pass, normed2);
+  part.next("ffn");
   ffn_->backward(pass, through_dropout(ffn_site(number_), dy), branch);
+  part.next("norm2");
   norm2_.backward(pass, branch, dy, dx);
+  Tensor const normed1 = pass.kept(*this);
+  if (pass.remakes_for(Axis::row)) norm1_.forward_again(pass, normed1);
+  part.next("attention");
   attention_.backward(pass, through_dropout(attention_site(number_), dx), branch);
+  part.next("norm1");
   norm1_.backward(pass, branch, dx, dx);
 }
 

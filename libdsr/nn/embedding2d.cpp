@@ -48,10 +48,9 @@ void Embedding2D::forward(Pass& pass, Tensor /*x*/, Tensor y) {
   Tensor const half = rows == 1 ? y : take({tokens, features});
   Tensor const partial =
       parts == 1 ? half.reshape({1, tokens, features}) : take({parts, tokens, features});
-  fill(partial, 0, pass.stream());
-  embedding(pass.batch().tokens, tokens_.value(), first_row(tokens_, mesh), partial, pass.stream());
-  embedding(pass.batch().positions, positions_.value(), first_row(positions_, mesh), partial,
-            pass.stream());
+  embedding_sum({pass.batch().tokens, tokens_.value(), first_row(tokens_, mesh)},
+                {pass.batch().positions, positions_.value(), first_row(positions_, mesh)}, partial,
+                pass.stream());
   // Features first, then tokens: the larger exchange goes over col, which is on the faster links.
   detail::issue_scatter(pass, partial.reshape({parts * tokens, features}), half, Axis::col);
   detail::issue_scatter(pass, half, y, Axis::row);

@@ -21,20 +21,20 @@ void Ffn::visit(Visitor& visitor) {
 
 void Ffn::forward(Pass& pass, Tensor x, Tensor y) {
   Tensor const h = pass.make_saved({pass.tokens(), local_inner_});
-  Tensor const active = pass.make_saved(h.shape());
-  up_.forward(pass, x, h);
-  // The bias is added in the pass that GELU makes anyway; its gradient comes from GELU's backward.
-  gelu(h, up_.has_bias() ? up_.bias().value() : Tensor{}, active, pass.stream());
-  pass.keep(*this, h);
+  Tensor const active = pass.make_remade(Remade::activation, h.shape());
+  up_.forward_gelu(pass, x, h, active);
   down_.forward(pass, active, y);
+  pass.keep(*this, h);
+  pass.keep(*this, active);
 }
 
 void Ffn::backward(Pass& pass, Tensor dy, Tensor dx) {
   Scratch frame = pass.scratch();
   Tensor const dh = frame.take({pass.tokens(), local_inner_}, pass.dtype());
-  down_.backward(pass, dy, dh);
-  Tensor const h = pass.kept(*this);
-  gelu_backward(h, dh, dh, up_.has_bias() ? up_.bias().gradient() : Tensor{}, pass.stream());
+  Tensor const active = pass.kept(*this), h = pass.kept(*this);
+  // h has its bias by now.
+  if (pass.remakes_for(Axis::col)) gelu(h, {}, active, pass.stream());
+  down_.backward_gelu(pass, dy, h, dh, up_.has_bias() ? up_.bias().gradient() : Tensor{});
   if (up_.has_bias()) pass.gradient_added(up_.bias());
   up_.backward(pass, dh, dx);
 }

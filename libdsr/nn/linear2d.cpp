@@ -106,19 +106,29 @@ void Linear2D::visit(Visitor& visitor) {
 
 void Linear2D::forward(Pass& pass, Tensor x, Tensor y) {
   if (direction_ == Direction::to_inner)
-    forward_to_inner(pass, x, y);
+    forward_to_inner(pass, x, y, {});
   else
     forward_to_residual(pass, x, y);
-  if (options_.bias == Bias::by_layer) {
-    add_bias(y, bias_->value().reshape({y.size(-1)}), pass.stream());
-  }
+}
+
+void Linear2D::forward_gelu(Pass& pass, Tensor x, Tensor h, Tensor y) {
+  forward_to_inner(pass, x, h, {.h = h, .y = y, .dbias = {}});
 }
 
 void Linear2D::backward(Pass& pass, Tensor dy, Tensor dx) {
   if (direction_ == Direction::to_inner)
     backward_to_inner(pass, dy, dx);
   else
-    backward_to_residual(pass, dy, dx);
+    backward_to_residual(pass, dy, dx, {});
+  finish_backward(pass, dy);
+}
+
+void Linear2D::backward_gelu(Pass& pass, Tensor dy, Tensor h, Tensor dh, Tensor dbias) {
+  backward_to_residual(pass, dy, dh, {.h = h, .y = {}, .dbias = dbias});
+  finish_backward(pass, dy);
+}
+
+void Linear2D::finish_backward(Pass& pass, Tensor dy) {
   pass.gradient_added(weight_);
   if (options_.bias == Bias::by_layer) {
     add_bias_gradient(dy, bias_->gradient().reshape({dy.size(-1)}), pass.stream());
@@ -126,7 +136,7 @@ void Linear2D::backward(Pass& pass, Tensor dy, Tensor dx) {
   }
 }
 
-void Linear2D::forward_to_inner(Pass& pass, Tensor x, Tensor y) {
+void Linear2D::forward_to_inner(Pass& pass, Tensor x, Tensor y, Gelu const& activation) {
   Scratch frame = pass.scratch();
   Size const parts = ranks(pass, Axis::col);
   Tensor const w = as_matrix(weight_.value());
@@ -136,15 +146,29 @@ void Linear2D::forward_to_inner(Pass& pass, Tensor x, Tensor y) {
   });
   pass.keep(*this, again ? x : x_all.tensor);
 
+  bool const adds = options_.bias == Bias::by_layer;
+  MatmulOptions const by_rows{.b = Transpose::yes};
+  pass.stream().wait(x_all.ready);
+  if (parts == 1) {
+    if (activation.h.defined())
+      matmul_gelu(x_all.tensor, w, bias_row(), y, activation.y, by_rows, pass.stream());
+    else if (adds)
+      matmul_bias(x_all.tensor, w, bias_row(), y, by_rows, pass.stream());
+    else
+      matmul(x_all.tensor, w, y, by_rows, pass.stream());
+    return;
+  }
   // Feature blocks of y for each rank of col, one after the other: the scatter takes them as they
   // lie.
-  Shape const blocks{parts, y.size(0), y.size(1)};
-  Tensor const partial = parts == 1 ? y.reshape(blocks) : frame.take(blocks, pass.dtype());
-  pass.stream().wait(x_all.ready);
-  matmul(x_all.tensor, w.reshape({parts, w.size(0) / parts, w.size(1)}), partial,
-         {.b = Transpose::yes}, pass.stream());
+  Tensor const partial = frame.take({parts, y.size(0), y.size(1)}, pass.dtype());
+  matmul(x_all.tensor, w.reshape({parts, w.size(0) / parts, w.size(1)}), partial, by_rows,
+         pass.stream());
   detail::issue_scatter(pass, partial.reshape({parts * y.size(0), y.size(1)}), y, Axis::col);
   pass.compute_after_exchange();
+  if (activation.h.defined())
+    gelu(y, bias_row(), activation.y, pass.stream());
+  else if (adds)
+    add_bias(y, bias_row(), pass.stream());
 }
 
 void Linear2D::backward_to_inner(Pass& pass, Tensor dy, Tensor dx) {
@@ -187,16 +211,23 @@ void Linear2D::forward_to_residual(Pass& pass, Tensor x, Tensor y) {
   Tensor const blocks = x_all.tensor.reshape({parts, x.size(0), x.size(1)});
   Shape const partial_shape{y.size(0) * ranks(pass, Axis::row), y.size(1)};
   Tensor const partial = ranks(pass, Axis::row) == 1 ? y : frame.take(partial_shape, pass.dtype());
+  // Where the rows' partial sums are still to be added up, the bias comes after that.
+  bool const adds = options_.bias == Bias::by_layer, whole = ranks(pass, Axis::row) == 1;
   pass.stream().wait(x_all.ready);
   for (Size part = 0; part < parts; ++part) {
-    matmul(blocks[part], columns(w, part, parts), partial,
-           {.b = Transpose::yes, .beta = part == 0 ? 0.0 : 1.0}, pass.stream());
+    MatmulOptions const options{.b = Transpose::yes, .beta = part == 0 ? 0.0 : 1.0};
+    if (adds && whole && part + 1 == parts)
+      matmul_bias(blocks[part], columns(w, part, parts), bias_row(), partial, options,
+                  pass.stream());
+    else
+      matmul(blocks[part], columns(w, part, parts), partial, options, pass.stream());
   }
   detail::issue_scatter(pass, partial, y, Axis::row);
   pass.compute_after_exchange();
+  if (adds && !whole) add_bias(y, bias_row(), pass.stream());
 }
 
-void Linear2D::backward_to_residual(Pass& pass, Tensor dy, Tensor dx) {
+void Linear2D::backward_to_residual(Pass& pass, Tensor dy, Tensor dx, Gelu const& before) {
   Scratch frame = pass.scratch();
   auto const take = [&](Shape const& shape) { return frame.take(shape, pass.dtype()); };
   Size const parts = ranks(pass, Axis::col);
@@ -211,8 +242,12 @@ void Linear2D::backward_to_residual(Pass& pass, Tensor dy, Tensor dx) {
   Tensor const x_blocks = x_all.tensor.reshape(block_shape);
   Tensor const partial = parts == 1 ? dx.reshape(block_shape) : take(block_shape);
   pass.stream().wait(dy_all.ready);
-  for (Size part = 0; part < parts; ++part) {
-    matmul(dy_all.tensor, columns(w, part, parts), partial[part], {}, pass.stream());
+  if (parts == 1 && before.h.defined()) {
+    matmul_gelu_backward(dy_all.tensor, w, before.h, dx, before.dbias, {}, pass.stream());
+  } else {
+    for (Size part = 0; part < parts; ++part) {
+      matmul(dy_all.tensor, columns(w, part, parts), partial[part], {}, pass.stream());
+    }
   }
   detail::issue_scatter(pass, partial.reshape({parts * dx.size(0), dx.size(1)}), dx, Axis::col);
 
@@ -222,6 +257,8 @@ void Linear2D::backward_to_residual(Pass& pass, Tensor dy, Tensor dx) {
            {.a = Transpose::yes, .beta = 1}, pass.stream());
   }
   pass.compute_after_exchange();
+  if (parts > 1 && before.h.defined())
+    gelu_backward(before.h, dx, dx, before.dbias, pass.stream());
 }
 
 }  // namespace dsr

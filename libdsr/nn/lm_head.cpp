@@ -76,8 +76,10 @@ void LmHead::forward(Pass& pass, Tensor x, Tensor /*y*/) {
     half = rows == 1 ? dx : frame.take({pass.tokens(), x.size(1)}, pass.dtype());
     partial = parts == 1 ? half.reshape(x_all.shape()) : frame.take(x_all.shape(), pass.dtype());
   }
-  for (Size begin = 0; begin < pass.tokens(); begin += options_.chunk_tokens) {
-    run_chunk(pass, x_all, begin, std::min(begin + options_.chunk_tokens, pass.tokens()), partial);
+  Size const chunk =
+      options_.chunk_tokens > 0 ? options_.chunk_tokens : default_chunk_tokens(pass.dtype());
+  for (Size begin = 0; begin < pass.tokens(); begin += chunk) {
+    run_chunk(pass, x_all, begin, std::min(begin + chunk, pass.tokens()), partial);
   }
   if (!train) return;
   pass.gradient_added(weight());
@@ -87,22 +89,33 @@ void LmHead::forward(Pass& pass, Tensor x, Tensor /*y*/) {
   pass.keep(*this, dx);
 }
 
-void LmHead::run_chunk(Pass& pass, Tensor x, Size begin, Size end, Tensor dx) {
+void LmHead::add_loss(Pass& pass, Tensor logits, Tensor targets) {
   Scratch frame = pass.scratch();
-  Tensor const w = weight().value();
   Size const valid = valid_columns(pass.mesh()), first = first_column(pass.mesh());
-  Tensor const logits = frame.take({end - begin, w.size(0)}, pass.dtype());
-  Tensor const top = frame.take({end - begin}, pass.statistics_dtype());
-  Tensor const sums = frame.take({end - begin, 2}, pass.statistics_dtype());
-  Tensor const targets = pass.batch().targets.slice(0, begin, end);
-  project(pass, x, begin, end, w, logits);
+  Tensor const sums = frame.take({logits.size(0), 2}, pass.statistics_dtype());
+  // Taken either way: an evaluation must not need more scratch than training, which is measured.
+  Tensor const top = frame.take({logits.size(0)}, pass.statistics_dtype());
+  if (detail::ranks(pass, kModelAxes) == 1 && pass.mode() == Mode::train) {
+    cross_entropy(logits, valid, targets, sums, pass.loss(), pass.stream());
+    return;
+  }
   logits_max(logits, valid, top, pass.stream());
   reduce(pass, top, Reduce::max);
   logits_exp(logits, valid, top, targets, first, sums, pass.stream());
   reduce(pass, sums, Reduce::sum);
   add_cross_entropy(sums, targets, pass.loss(), pass.stream());
+  if (pass.mode() == Mode::train) {
+    logits_gradient(logits, valid, sums, targets, first, pass.stream());
+  }
+}
+
+void LmHead::run_chunk(Pass& pass, Tensor x, Size begin, Size end, Tensor dx) {
+  Scratch frame = pass.scratch();
+  Tensor const w = weight().value();
+  Tensor const logits = frame.take({end - begin, w.size(0)}, pass.dtype());
+  project(pass, x, begin, end, w, logits);
+  add_loss(pass, logits, pass.batch().targets.slice(0, begin, end));
   if (!dx.defined()) return;
-  logits_gradient(logits, valid, sums, targets, first, pass.stream());
   for (Size part = 0; part < x.size(0); ++part) {
     Tensor const x_part = x[part].slice(0, begin, end), dx_part = dx[part].slice(0, begin, end);
     matmul(logits, columns(w, part, x.size(0)), dx_part, {}, pass.stream());

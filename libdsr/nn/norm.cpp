@@ -56,21 +56,29 @@ void AddNorm::forward(Pass& pass, Tensor sum, Tensor branch, Tensor y) {
   pass.keep(*this, statistics);
 }
 
+void AddNorm::forward_again(Pass& pass, Tensor y) {
+  Tensor const statistics = pass.seen(*this, 0), x = pass.seen(*this, 1);
+  normalize(x, statistics, gamma_.value(), beta_ ? beta_->value() : Tensor{}, y, pass.stream());
+}
+
 void AddNorm::backward(Pass& pass, Tensor dy, Tensor dx) { backward(pass, dy, {}, dx); }
 
 void AddNorm::backward(Pass& pass, Tensor dy, Tensor dresidual, Tensor dx) {
-  Scratch frame = pass.scratch();
   Tensor const statistics = pass.kept(*this), x = pass.kept(*this);
-  Tensor const sums = frame.take({x.size(0), 2}, pass.statistics_dtype());
   Tensor const dbeta = beta_ ? beta_->gradient() : Tensor{};
-  norm_backward_sums(dy, x, statistics, gamma_.value(), sums, gamma_.gradient(), dbeta,
-                     pass.stream());
-  if (detail::ranks(pass, Axis::col) > 1) {
+  if (detail::ranks(pass, Axis::col) == 1) {
+    residual_norm_backward(dy, x, statistics, gamma_.value(), dresidual, dx, gamma_.gradient(),
+                           dbeta, pass.stream());
+  } else {
+    Scratch frame = pass.scratch();
+    Tensor const sums = frame.take({x.size(0), 2}, pass.statistics_dtype());
+    norm_backward_sums(dy, x, statistics, gamma_.value(), sums, gamma_.gradient(), dbeta,
+                       pass.stream());
     pass.exchange_after_compute();
     all_reduce(sums, Reduce::sum, pass.mesh()[Axis::col], pass.exchange());
     pass.compute_after_exchange();
+    norm_backward(dy, x, statistics, gamma_.value(), sums, hidden_, dresidual, dx, pass.stream());
   }
-  norm_backward(dy, x, statistics, gamma_.value(), sums, hidden_, dresidual, dx, pass.stream());
   pass.gradient_added(gamma_);
   if (beta_) pass.gradient_added(*beta_);
 }

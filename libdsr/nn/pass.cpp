@@ -16,8 +16,9 @@ Pass::Pass(Mesh const& mesh, Stream& compute, Stream& exchange, ArenaSizes sizes
       options_(options),
       saved_(sizes.saved_bytes, compute.device()),
       scratch_(sizes.scratch_bytes, compute.device()),
-      loss_arena_(kAlignment_bytes, compute.device()),
-      loss_(loss_arena_.take({1}, DType::f64)) {
+      loss_arena_(2 * kAlignment_bytes, compute.device()),
+      loss_(loss_arena_.take({1}, DType::f64)),
+      loss_again_(loss_arena_.take({1}, DType::f64)) {
   if (mesh.device() != compute.device()) {
     throw InvalidArgument(problem("pass",
                                   "a compute stream on " + to_string(compute.device()) +
@@ -31,7 +32,32 @@ void Pass::begin(Batch const& batch, Mode mode, Size step) {
   mode_ = mode;
   step_ = step;
   kept_.clear();
+  remade_ = {};
   saved_.release(0);
+}
+
+SavedFrame::SavedFrame(Pass& pass, Turn turn)
+    : pass_(&pass),
+      mark_(pass.saved_.used_bytes()),
+      views_(pass.kept_.size()),
+      loss_(pass.loss_),
+      remade_(pass.remade_) {
+  if (turn == Turn::again) pass.loss_ = pass.loss_again_;
+}
+
+SavedFrame::~SavedFrame() {
+  pass_->loss_ = loss_;
+  pass_->remade_ = remade_;
+  while (pass_->kept_.size() > views_) pass_->kept_.pop_back();
+  pass_->saved_.release(mark_);
+}
+
+Tensor Pass::make_remade(Remade what, Shape const& shape) {
+  if (!remakes()) return make_saved(shape);
+  Tensor& place = remade_[static_cast<std::size_t>(what)];
+  // Layers of other sizes may follow; views of a smaller place stay valid.
+  if (!place.defined() || place.elements() < shape.elements()) place = make_saved(shape);
+  return place.reshape({place.elements()}).slice(0, 0, shape.elements()).reshape(shape);
 }
 
 /// Two stagings take turns, so that the host may prepare the next batch while one is still on its
@@ -85,6 +111,14 @@ Tensor Pass::kept(Layer const& layer) {
   Tensor const view = kept_.back().view;
   kept_.pop_back();
   return view;
+}
+
+Tensor Pass::seen(Layer const& layer, int before) const {
+  for (auto kept = kept_.rbegin(); kept != kept_.rend(); ++kept) {
+    if (kept->layer == &layer && before-- == 0) return kept->view;
+  }
+  throw InvalidArgument(problem("pass", "a layer looks for a view that it has not kept",
+                                "views of the same micro-batch, in Mode::train"));
 }
 
 MetaBatch meta_batch(Mesh const& mesh, Size sequences, Size sequence_tokens) {

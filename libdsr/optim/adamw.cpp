@@ -33,15 +33,16 @@ AdamW::AdamW(Parameters& parameters, AdamWOptions options)
   for (std::size_t f = 0; f < parameters.flats().size(); ++f) {
     FlatBuffer const& flat = parameters.flats()[f];
     Communicator const& group = mesh.over(flat.partial_over);
-    for (std::size_t b = 0; b < flat.buckets.size(); ++b) {
-      bool const whole = options_.zero == ZeroStage::zero;
-      FlatRange const range = whole
-                                  ? flat.buckets[b].range
-                                  : FlatBuffer::owned(flat.buckets[b], group.rank(), group.size());
-      owned_.push_back({f, b, range, {}, {}, {}});
-      elements += range.elements();
+    if (options_.zero == ZeroStage::zero || group.size() == 1) {
+      owned_.push_back({f, kAllBuckets, {0, flat.values.elements()}, {}, {}, {}});
+    } else {
+      for (std::size_t b = 0; b < flat.buckets.size(); ++b) {
+        FlatRange const range = FlatBuffer::owned(flat.buckets[b], group.rank(), group.size());
+        owned_.push_back({f, b, range, {}, {}, {}});
+      }
     }
   }
+  for (Owned const& part : owned_) elements += part.range.elements();
   DType const dtype = accumulator_of(parameters.dtype());
   bool const masters = dtype != parameters.dtype();
   Shape const shape{masters ? 3 : 2, elements};
@@ -67,17 +68,23 @@ AdamW::AdamW(Parameters& parameters, AdamWOptions options)
 
 /// Masters start as the rounded values, so that a run's first weights are the same in both.
 void AdamW::start_masters() {
+  constexpr Size kPiece = Size{1} << 20;  // elements that are on the host at a time
   Stream stream{parameters_->mesh().device()};
+  std::vector<Bf16> rounded(kPiece);
+  std::vector<float> exact(kPiece);
   for (Owned const& part : owned_) {
     Tensor const values =
         parameters_->flats()[part.flat].values.slice(0, part.range.begin, part.range.end);
-    std::vector<Bf16> rounded(static_cast<std::size_t>(part.range.elements()));
-    std::vector<float> exact(rounded.size());
-    transfer(values, Tensor{rounded.data(), values.shape(), DType::bf16, kCpu}, stream);
-    stream.synchronize();
-    std::ranges::transform(rounded, exact.begin(), [](Bf16 x) { return static_cast<float>(x); });
-    transfer(Tensor{exact.data(), values.shape(), DType::f32, kCpu}, part.master, stream);
-    stream.synchronize();
+    for (Size begin = 0; begin < values.elements(); begin += kPiece) {
+      Size const end = std::min(begin + kPiece, values.elements());
+      Tensor const piece = values.slice(0, begin, end);
+      transfer(piece, Tensor{rounded.data(), piece.shape(), DType::bf16, kCpu}, stream);
+      stream.synchronize();
+      std::ranges::transform(rounded, exact.begin(), [](Bf16 x) { return static_cast<float>(x); });
+      transfer(Tensor{exact.data(), piece.shape(), DType::f32, kCpu},
+               part.master.slice(0, begin, end), stream);
+      stream.synchronize();
+    }
   }
 }
 
@@ -91,6 +98,10 @@ double AdamW::gradient_norm(Size tokens, Stream& compute) {
   fill(total, 0, compute);
   for (FlatBuffer const& flat : parameters_->flats()) {
     Communicator const& group = mesh.over(flat.partial_over);
+    if (group.size() == 1) {
+      add_sum_of_squares(flat.gradients, total, compute);
+      continue;
+    }
     for (Bucket const& bucket : flat.buckets) {
       FlatRange const mine = FlatBuffer::owned(bucket, group.rank(), group.size());
       add_sum_of_squares(flat.gradients.slice(0, mine.begin, mine.end), total, compute);
@@ -108,6 +119,7 @@ StepResult AdamW::step(Size tokens, double lr, Stream& compute, Stream& exchange
   double const norm = gradient_norm(tokens, compute);
   if (!std::isfinite(norm)) {
     ++skipped_;
+    parameters_->zero_gradients(compute);
     return {norm, StepOutcome::skipped_not_finite};
   }
   ++steps_;
@@ -119,7 +131,8 @@ StepResult AdamW::step(Size tokens, double lr, Stream& compute, Stream& exchange
                     .beta2 = options_.beta2,
                     .eps = options_.eps,
                     .gradient_scale = factor / static_cast<double>(tokens),
-                    .number = steps_};
+                    .number = steps_,
+                    .gradient_after = GradientAfter::zero};
   for (Owned const& part : owned_) {
     FlatBuffer const& flat = parameters_->flats()[part.flat];
     auto const mine = [&](Tensor t) { return t.slice(0, part.range.begin, part.range.end); };
@@ -127,12 +140,15 @@ StepResult AdamW::step(Size tokens, double lr, Stream& compute, Stream& exchange
     bool const masters = part.master.defined();
     adamw(masters ? part.master : mine(flat.values), mine(flat.gradients), part.m, part.v, numbers,
           masters ? mine(flat.values) : Tensor{}, compute);
-    Communicator& group = parameters_->mesh().over(flat.partial_over);
-    if (options_.zero == ZeroStage::zero || group.size() == 1) continue;
+    if (part.bucket == kAllBuckets) continue;
     // The new weights travel while the next part is updated.
     FlatRange const range = flat.buckets[part.bucket].range;
     exchange.wait(compute.record());
-    all_gather(mine(flat.values), flat.values.slice(0, range.begin, range.end), group, exchange);
+    all_gather(mine(flat.values), flat.values.slice(0, range.begin, range.end),
+               parameters_->mesh().over(flat.partial_over), exchange);
+    // What other ranks own here holds this rank's parts of sums.
+    zero(flat.gradients.slice(0, range.begin, part.range.begin), compute);
+    zero(flat.gradients.slice(0, part.range.end, range.end), compute);
   }
   compute.wait(exchange.record());
   return {norm, StepOutcome::applied};

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "dsr/plan/dry_run.hpp"
+#include "dsr/plan/memory.hpp"
 
 namespace dsr {
 
@@ -10,13 +11,32 @@ namespace {
 double mebibytes(Size bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 std::string memory_lines(DryRun const& run) {
-  auto const line = [](char const* what, Size bytes) {
+  auto const line = [](std::string_view what, Size bytes) {
     return fmt::format("  {:<34}{:>16} bytes {:>12.2f} MiB\n", what, bytes, mebibytes(bytes));
   };
-  return "bytes per rank\n" + line("weights and gradients", run.parameter_bytes) +
-         line("optimizer state", run.optimizer_bytes) +
-         line("arena: saved for backward", run.arenas.saved_bytes) +
-         line("arena: scratch", run.arenas.scratch_bytes) + line("total", run.total_bytes());
+  std::string text = "bytes per rank\n" + line("weights and gradients", run.parameter_bytes) +
+                     line("optimizer state", run.optimizer_bytes) +
+                     line("arena: saved for backward", run.arenas.saved_bytes) +
+                     line("arena: scratch", run.arenas.scratch_bytes) +
+                     line("total", run.total_bytes());
+  if (run.options.device != Device::Kind::cuda) return text;
+  text += "outside of these, estimated\n";
+  for (MemoryPart const& part : memory_parts(run)) {
+    if (part.certainty == Certainty::estimated) text += line(part.what, part.bytes);
+  }
+  return text + line("context", kCudaContext_bytes) + line("used on the device", device_bytes(run));
+}
+
+char const* name_of(Recompute recompute) {
+  switch (recompute) {
+    case Recompute::none:
+      return "none";
+    case Recompute::selective:
+      return "selective";
+    case Recompute::block:
+      return "block";
+  }
+  return "unknown";
 }
 
 std::string traffic_lines(std::vector<std::pair<AxisSet, Traffic>> const& groups,
@@ -73,10 +93,10 @@ std::string report(DryRun const& run) {
              "micro-batch\n",
              sequences, run.mesh.dp, run.options.micro_batch, run.options.accumulation,
              static_cast<double>(run.work.flops) * 1e-9) +
-         fmt::format("options   zero {}, regather {}, dropout {}\n",
+         fmt::format("options   zero {}, regather {}, recompute {}, dropout {}\n",
                      static_cast<int>(run.options.zero),
                      run.options.pass.regather == Regather::yes ? "true" : "false",
-                     run.options.pass.dropout) +
+                     name_of(run.options.pass.recompute), run.options.pass.dropout) +
          memory_lines(run) + "elements that a rank sends, one micro-batch (rings)\n" +
          traffic_lines(run.micro_batch, run.mesh) + "elements that a rank sends, once a step\n" +
          traffic_lines(run.update, run.mesh) + comparison(run);

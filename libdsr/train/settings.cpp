@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/train/settings.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "dsr/comm/agree.hpp"
@@ -51,9 +52,18 @@ AdamWOptions adamw_options(TrainSettings const& settings) {
 
 namespace {
 
+/// By name alone: what is no device at all is reported where devices are checked.
+bool on_cuda(TrainSettings const& settings) { return settings.run.device.starts_with("cuda"); }
+
 DType compute_dtype(TrainSettings const& settings) {
-  // By name alone: what is no device at all is reported where devices are checked.
-  return settings.run.device.starts_with("cuda") ? DType::bf16 : DType::f32;
+  return on_cuda(settings) ? DType::bf16 : DType::f32;
+}
+
+/// A name that the table of keys would refuse counts as the default.
+Recompute recompute(TrainSettings const& settings) {
+  std::string const& name = settings.train.recompute;
+  if (name == "selective") return Recompute::selective;
+  return name == "block" ? Recompute::block : Recompute::none;
 }
 
 }  // namespace
@@ -66,6 +76,7 @@ ParameterOptions parameter_options(TrainSettings const& settings) {
 PassOptions pass_options(TrainSettings const& settings) {
   return {.dtype = compute_dtype(settings),
           .regather = settings.train.regather ? Regather::yes : Regather::no,
+          .recompute = recompute(settings),
           .seed = static_cast<std::uint64_t>(settings.train.seed),
           .dropout = settings.model.dropout};
 }
@@ -74,7 +85,11 @@ TrainerOptions trainer_options(TrainSettings const& settings) {
   StepSettings const& t = settings.train;
   return {
       .rate = {.lr = t.lr, .min_lr = t.min_lr, .warmup = t.warmup, .decay_steps = t.decay_steps},
-      .pass = pass_options(settings)};
+      .pass = pass_options(settings),
+      .algorithms = {.choice = AlgorithmChoice::timed,
+                     .deterministic = t.deterministic ? Determinism::on : Determinism::off},
+      .algorithms_file =
+          settings.run.dir.empty() ? std::string{} : settings.run.dir + "/algorithms.txt"};
 }
 
 LoaderOptions loader_options(TrainSettings const& settings) {
@@ -106,7 +121,9 @@ DryRunOptions dry_run_options(TrainSettings const& settings) {
   return {.micro_batch = settings.train.micro_batch,
           .accumulation = loader_options(settings).accumulation(settings.mesh.dp),
           .zero = adamw_options(settings).zero,
-          .pass = pass_options(settings)};
+          .pass = pass_options(settings),
+          .device = on_cuda(settings) ? Device::Kind::cuda : Device::Kind::cpu,
+          .nccl_buffer_bytes = settings.nccl.buffsize};
 }
 
 void validate(TrainSettings const& settings, int ranks) {
@@ -127,8 +144,46 @@ void validate(TrainSettings const& settings, int ranks) {
     static_cast<void>(loader_options(settings).accumulation(settings.mesh.dp));
   });
   collect([&] { nccl_options(settings).validate(); });
-  collect([&] { static_cast<void>(parse_device(settings.run.device)); });
+  collect([&] {
+    Device const device = parse_device(settings.run.device);
+    if (device.kind == Device::Kind::cuda)
+      gpt_config(settings).validate_on_cuda(largest_head_size(compute_capability(device)));
+  });
   if (!problems.empty()) throw InvalidArgument(problems);
+}
+
+std::vector<std::string> slow_sizes(TrainSettings const& settings) {
+  constexpr Size kUnit = 8;  // elements of bf16 in the 16 bytes of a load
+  std::vector<std::string> texts;
+  if (!on_cuda(settings)) return texts;
+  GptConfig const c = gpt_config(settings);
+  auto const check = [&](char const* key, Size size, Size parts) {
+    Size const local = ceil_div(size, parts);
+    if (local % kUnit == 0) return;
+    texts.push_back(problem(key,
+                            std::to_string(size) + ", which is " + std::to_string(local) +
+                                " on a rank: matrix products on cuda are slow",
+                            "multiples of " + std::to_string(kUnit * parts) + " are fast",
+                            std::to_string(round_up(size, kUnit * parts))));
+  };
+  MeshShape const mesh = mesh_shape(settings);
+  Size const both = mesh.size(kModelAxes);
+  check("model.hidden", c.hidden, mesh.col);
+  check("model.ffn", c.inner(), both);
+  check("model.vocab", c.vocabulary, both);
+  return texts;
+}
+
+void require_memory(TrainSettings const& settings, Runtime& runtime) {
+  Device const device = runtime.device();
+  if (device.kind == Device::Kind::meta) return;
+  agree(runtime.world(), [&] {
+    int const devices = device_count(device.kind);
+    Size const sharing = ceil_div(runtime.node_size(), std::max(1, devices));
+    DryRun const run =
+        dry_run(gpt_config(settings), mesh_shape(settings), dry_run_options(settings));
+    require_memory(run, available_bytes(device) / sharing);
+  });
 }
 
 TrainingData open_data(TrainSettings const& settings, Runtime& runtime) {

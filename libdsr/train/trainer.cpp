@@ -7,6 +7,7 @@
 
 #include "dsr/comm/collectives.hpp"
 #include "dsr/core/error.hpp"
+#include "dsr/core/range.hpp"
 #include "dsr/core/transfer.hpp"
 #include "dsr/ops/elementwise.hpp"
 
@@ -49,13 +50,14 @@ Trainer::Trainer(Runtime& runtime, Mesh const& mesh, Layer& model, AdamW& optimi
       compute_(mesh.device()),
       exchange_(runtime.communication_stream()),
       reduction_(runtime.communication_stream()),
-      reducer_(optimizer.parameters(), compute_, reduction_, optimizer.options().zero),
+      reducer_(optimizer.parameters(), compute_, beside(reduction_), optimizer.options().zero),
       totals_(2 * size_of(DType::f64), mesh.device()),
       totals_on_host_(Buffer::pinned(totals_.bytes())) {
   LoaderOptions const& batch = loader.options();
   ArenaSizes const sizes =
       measure(model, mesh, batch.micro_batch, batch.sequence, options.pass).arenas;
-  pass_.emplace(mesh, compute_, exchange_, sizes, options.pass);
+  pass_.emplace(mesh, compute_, beside(exchange_), sizes, options.pass);
+  start_algorithms();
 }
 
 void Trainer::evaluate_every(Size every, Loader& loader, Size batches,
@@ -68,23 +70,40 @@ void Trainer::evaluate_every(Size every, Loader& loader, Size batches,
 Size Trainer::accumulate(Loader& loader) {
   Size const count = loader.accumulation();
   Size tokens = 0;
+  Range part{part_, "zero"};
   fill(pass_->loss(), 0, compute_);
-  optimizer_->parameters().zero_gradients(compute_);
+  // A step leaves zeros behind, unless it has ended with an exception.
+  if (!gradients_are_zero_) optimizer_->parameters().zero_gradients(compute_);
+  gradients_are_zero_ = false;
   reducer_.begin();
   for (Size i = 0; i < count; ++i) {
+    part.next("micro-batch " + std::to_string(i));
     Batch const batch = loader.next(i);
     pass_->begin(batch, Mode::train, steps_done_);
     // Gradients are complete after the last micro-batch: only then may their reduction run beside
     // backward.
     if (i + 1 == count)
       pass_->on_gradient([this](Parameter& parameter) { reducer_.added(parameter); });
-    model_->forward(*pass_, {}, {});
-    model_->backward(*pass_, {}, {});
+    run_micro_batch();
     tokens += batch.counted;
   }
+  part.next("reduce");
   pass_->on_gradient({});
   reducer_.finish();
   return tokens;
+}
+
+void Trainer::run_micro_batch() {
+  auto const work = [this] {
+    Range way{part_, "forward"};
+    model_->forward(*pass_, {}, {});
+    way.next("backward");
+    model_->backward(*pass_, {}, {});
+  };
+  if (options_.graphs == Graphs::where_possible && Replay::possible(*pass_))
+    replay_.run(*pass_, work);
+  else
+    work();
 }
 
 Trainer::Totals Trainer::total_over_replicas(Size tokens) {
@@ -103,8 +122,13 @@ StepMetrics Trainer::step() {
   double const busy_before = communication_s(), exposed_before = exposed_s();
   double const lr = options_.rate.at(steps_done_);
   Totals const total = total_over_replicas(accumulate(*loader_));
-  StepResult const result = optimizer_->step(total.tokens, lr, compute_, reduction_);
+  StepResult const result = [&] {
+    Range const part{part_, "optimizer"};
+    return optimizer_->step(total.tokens, lr, compute_, beside(reduction_));
+  }();
   compute_.synchronize();
+  gradients_are_zero_ = true;
+  if (!algorithms_are_shared_) share_algorithms();
   loader_->advance();
   ++steps_done_;
   if (result.outcome == StepOutcome::skipped_not_finite && runtime_->rank() == 0) {
@@ -159,12 +183,14 @@ void Trainer::run_to(Size steps) {
 
 double Trainer::communication_s() const {
   double sum = 0;
+  if (mesh_->shape().ranks() == 1) return sum;  // who does not ask does not pay for measuring
   for (AxisSet axes : all_products()) sum += mesh_->over(axes).busy_s();
   return sum;
 }
 
-/// Collectives on this thread, and this thread's waiting for those beside it.
+/// Collectives in compute's place, and compute's waiting for those beside it.
 double Trainer::exposed_s() const {
+  if (mesh_->shape().ranks() == 1) return 0;
   double sum = compute_.waited_s();
   for (AxisSet axes : all_products()) sum += mesh_->over(axes).inline_s();
   return sum;

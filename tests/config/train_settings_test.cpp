@@ -46,6 +46,8 @@ eps = 1e-6
 clip = 0.5
 zero = 1
 regather = false
+recompute = "block"
+deterministic = true
 eval_every = 7
 eval_batches = 3
 seed = 42
@@ -81,7 +83,7 @@ TEST_CASE("every key of a training file reaches its member") {
     CHECK_FALSE(key.origin.empty());
     CHECK_FALSE(key.options.help.empty());
   }
-  CHECK(table.keys().size() == 43);
+  CHECK(table.keys().size() == 45);
   CHECK((s.model.layers == 2 && s.model.hidden == 64 && s.model.heads == 8 && s.model.ffn == 100));
   CHECK((s.model.vocab == 257 && s.model.sequence == 32 && s.model.dropout == 0.25));
   CHECK_FALSE((s.model.bias || s.model.tied));
@@ -95,6 +97,8 @@ TEST_CASE("every key of a training file reaches its member") {
   CHECK((s.train.beta1 == 0.8 && s.train.beta2 == 0.99 && s.train.eps == 1e-6 &&
          s.train.clip == 0.5));
   CHECK((s.train.zero == 1 && !s.train.regather && s.train.eval_every == 7));
+  CHECK(s.train.recompute == "block");
+  CHECK(s.train.deterministic);
   CHECK((s.train.eval_batches == 3 && s.train.seed == 42));
   CHECK((s.run.dir == "out" && s.run.device == "meta"));
   CHECK((s.nccl.socket_ifname == "eth0" && s.nccl.buffsize == 1048576 && s.nccl.debug == "warn"));
@@ -131,6 +135,7 @@ TEST_CASE("ranges of training keys") {
                               "train.clip=-1",
                               "train.zero=2",
                               "train.regather=yes",
+                              "train.recompute=all",
                               "train.eval_every=-1",
                               "train.eval_batches=0",
                               "train.seed=-1"}) {
@@ -138,6 +143,7 @@ TEST_CASE("ranges of training keys") {
     CHECK_FALSE(refused(setting).empty());
   }
   CHECK(contains(refused("run.device=cdua"), "cuda"));
+  CHECK(contains(refused("train.recompute=selectve"), "nearest selective"));
 }
 
 TEST_CASE("a program adds keys of its own") {

@@ -3,6 +3,7 @@
 #include "dsr/model/gpt.hpp"
 #include "dsr/state/parameters.hpp"
 #include "support/catch.hpp"
+#include "support/text_of.hpp"
 
 namespace dsr {
 namespace {
@@ -27,6 +28,28 @@ TEST_CASE("a mesh that does not divide the model: equations and the nearest shap
                         test::contains("model.ffn % (row·col) = 512 % 6 = 2") &&
                         test::contains("nearest dp=3"));
   CHECK_THROWS_AS((Gpt{config, Mesh{{.row = 3}}}), InvalidArgument);
+}
+
+TEST_CASE("head sizes that cuDNN does not take, and the nearest that it does") {
+  CHECK(largest_head_size(90) == 256);
+  CHECK(largest_head_size(80) == 128);
+  CHECK(largest_head_size(100) == 128);
+  CHECK(largest_head_size(0) == 256);
+  for (Size heads : {1, 2, 4, 8, 16}) {
+    CHECK_NOTHROW(GptConfig{.hidden = 128, .heads = heads}.validate_on_cuda(128));
+  }
+  auto const refusal = [](Size hidden, Size heads, Size largest) {
+    return test::text_of<InvalidArgument>(
+        [&] { GptConfig{.hidden = hidden, .heads = heads}.validate_on_cuda(largest); });
+  };
+  CHECK(refusal(48, 4, 256) ==
+        "dsr: model.heads: head size hidden / heads = 48 / 4 = 12 on cuda, allowed head sizes that "
+        "are multiples of 8 up to 256, which cuDNN takes; nearest heads = 3");
+  CHECK(test::contains(refusal(512, 2, 128), "nearest heads = 4"));
+  CHECK(refusal(512, 2, 256).empty());
+  CHECK(test::contains(refusal(36, 3, 256), "nearest hidden = 48"));
+  CHECK(test::contains(refusal(1001, 1, 256), "nearest hidden = 1008 and heads = 6"));
+  CHECK(refusal(10, 3, 256).empty());  // validate() refuses it
 }
 
 TEST_CASE("parameters are counted as users count them, on any mesh") {

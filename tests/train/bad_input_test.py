@@ -74,7 +74,15 @@ CASES = [
     ("a run directory that cannot be written", 2, GOOD + ["--set", "mesh.dp=2", "--set", "run.dir=file/run"], 74,
      ["file/run"]),
     ("an unknown device", 2, GOOD + ["--set", "mesh.dp=2", "--set", "run.device=cpuu"], 78, ["cpuu", "cpu"]),
-    ("a device that this build lacks", 2, GOOD + ["--set", "mesh.dp=2", "--set", "run.device=cuda"], 70, ["cuda"]),
+    ("a device that this build or machine lacks", 2,
+     GOOD + ["--set", "mesh.dp=2", "--set", "run.device=cuda", "--set", "model.heads=3"], 70, ["cuda", "device = cpu"]),
+    ("a head size that a GPU does not take", 2, GOOD + ["--set", "mesh.dp=2", "--set", "run.device=cuda"], 78,
+     ["model.heads", "24 / 4 = 6", "multiples of 8", "nearest heads = 3"]),
+    ("more memory than there is", 2, GOOD + ["--set", "mesh.dp=2", "--set", "model.hidden=1000000", "--set",
+                                             "model.layers=16"], 71,
+     ["needed on each rank", "optimizer state", "which is free", "nearest"]),
+    ("a recompute mode that is none", 2, GOOD + ["--set", "train.recompute=blocks"], 78,
+     ["train.recompute", "blocks", "none, selective or block", "nearest block"]),
 ]
 
 

@@ -54,6 +54,7 @@ def check_training(ranks, mesh):
     assert [list(e) for e in evaluations] == [["step", "val_loss"]] * 2, evaluations
     assert steps[-1]["loss"] < 0.8 * steps[0]["loss"], (steps[0]["loss"], steps[-1]["loss"])
     assert all(step["tokens"] == 8 * 32 for step in steps)
+    assert re.search(rb"(?m)^memory of buffers on cpu: [\d.]+ [KM]iB at most$", out), out
     assert len(re.findall(rb"(?m)^step +\d+/40 .*ETA", out)) == 40, out
     sample = out.split(b"sample:\n", 1)[1]
     assert len(sample) == 25 + 1, sample
@@ -64,7 +65,7 @@ def check_dry_run():
     out = run(0, "train_gpt", "--config", "tiny.toml", "--set", "mesh.dp=2", "--set", "mesh.row=2",
               "--set", "mesh.col=2", "--dry-run").decode()
     for part in ["dp=2 row=2 col=2 (8 ranks)", "parameters", "optimizer state", "saved for backward",
-                 "scratch", "row", "col", "elements", "row = 4 and col = 1 would send"]:
+                 "scratch", "recompute none", "row", "col", "elements", "row = 4 and col = 1 would send"]:
         assert part in out, f"the dry run lacks {part!r}:\n{out}"
 
 
@@ -73,7 +74,7 @@ def check_help():
     keys = {"model": "layers hidden heads ffn vocab sequence dropout bias tied",
             "mesh": "dp row col order", "data": "train val format split",
             "train": "steps batch micro_batch lr min_lr warmup decay_steps weight_decay beta1 beta2 eps "
-                     "clip zero regather eval_every eval_batches seed", "run": "dir device"}
+                     "clip zero regather recompute deterministic eval_every eval_batches seed", "run": "dir device"}
     sections = dict(re.findall(r"(?ms)^\[(\w+)\]\n(.*?)(?:\n\n|\Z)", out))
     for section, names in keys.items():
         found = re.findall(r"(?m)^  (\w+) +=", sections[section])

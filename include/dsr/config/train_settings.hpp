@@ -47,7 +47,9 @@ struct StepSettings {
   double clip = 1;  ///< 0: no clipping
   int zero = 0;
   bool regather = true;
-  Size eval_every = 100;  ///< 0: never
+  std::string recompute = "none";  ///< none, selective or block
+  bool deterministic = false;       ///< on CUDA: attention's gradient too
+  Size eval_every = 100;           ///< 0: never
   Size eval_batches = 10;
   Size seed = 1337;
 };

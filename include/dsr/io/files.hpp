@@ -14,6 +14,9 @@ namespace dsr {
 /// The whole file. Throws IoError with the path and the system's reason.
 std::string read_text(std::string const& path);
 
+/// Whether something is there under this name; false too where the system does not let one look.
+bool file_exists(std::string const& path);
+
 /// Makes a directory and its parents; one that exists is fine. Throws IoError.
 void make_directories(std::string const& path);
 

@@ -33,7 +33,13 @@ struct GptConfig {
   /// Also what the mesh cannot divide: one equation a line, then the nearest mesh shapes of as many
   /// ranks that fit.
   void validate(MeshShape const& mesh) const;
+  /// Throws InvalidArgument if the head size is not a multiple of 8 up to largest_head_size().
+  void validate_on_cuda(Size largest) const;
 };
+
+/// The largest head size that cuDNN's attention takes on a GPU of a compute capability (such as
+/// 90): 256 on Hopper, otherwise 128; of 0, no GPU, the larger.
+Size largest_head_size(int capability);
 
 GptConfig gpt2_124m();
 GptConfig gpt_1_3b();

@@ -27,7 +27,8 @@ struct BlockOptions {
 };
 
 /// forward leaves the sum of x's pair in its last element (see AddNorm). backward: dy, dx [T/R,
-/// H/C].
+/// H/C]. With Recompute::block nothing but that sum is read again, and backward begins with the
+/// layers' forward: a layer's forward must then depend on its input, the step and the batch alone.
 class Block : public Layer {
  public:
   Block(BlockOptions options, Mesh const& mesh);
@@ -36,6 +37,9 @@ class Block : public Layer {
   void visit(Visitor& visitor) override;
 
  private:
+  void run_forward(Pass& pass, Tensor x, Tensor y);
+  void run_backward(Pass& pass, Tensor dy, Tensor dx);
+
   int number_;
   AddNorm norm1_, norm2_;
   Attention attention_;

@@ -13,10 +13,10 @@
 ///     };
 ///
 /// Contract. The caller allocates y and dx. What forward was given as x stays unchanged until the
-/// same layer's backward has run, so a layer keeps views, not copies; memory for inner results that
-/// backward reads comes from Pass::make_saved, other memory from Pass::scratch. forward calls run
-/// in one order and backward calls in the exact reverse. backward overwrites dx and adds into
-/// gradients; it reduces nothing over dp.
+/// same layer's backward has run, or is written again before it (Recompute), so a layer keeps
+/// views, not copies; memory for inner results that backward reads comes from Pass::make_saved,
+/// other memory from Pass::scratch. forward calls run in one order and backward calls in the exact
+/// reverse. backward overwrites dx and adds into gradients; it reduces nothing over dp.
 #include "dsr/core/tensor.hpp"
 #include "dsr/state/visitor.hpp"
 

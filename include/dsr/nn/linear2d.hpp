@@ -51,16 +51,32 @@ class Linear2D : public Layer {
   void backward(Pass& pass, Tensor dy, Tensor dx) override;
   void visit(Visitor& visitor) override;
 
+  /// to_inner, Bias::by_caller or none: h = x·Wᵀ + b and y = gelu(h), in one pass where this rank's
+  /// product is whole (C = 1). The bias's gradient is the caller's.
+  void forward_gelu(Pass& pass, Tensor x, Tensor h, Tensor y);
+  /// to_residual, after a GELU: dh = (dy·W)·gelu'(h), dbias += Σ over tokens of dh (if defined), in
+  /// place of backward's dx.
+  void backward_gelu(Pass& pass, Tensor dy, Tensor h, Tensor dh, Tensor dbias);
+
   Parameter& weight() { return weight_; }
   /// Throws InvalidArgument if there is none.
   Parameter& bias();
   bool has_bias() const { return bias_.has_value(); }
 
  private:
-  void forward_to_inner(Pass& pass, Tensor x, Tensor y);
+  /// What stands between this product and the next; undefined tensors: nothing does.
+  struct Gelu {
+    Tensor h, y;    ///< forward: y = gelu(h); backward: h alone
+    Tensor dbias;   ///< backward
+  };
+  void forward_to_inner(Pass& pass, Tensor x, Tensor y, Gelu const& gelu);
   void forward_to_residual(Pass& pass, Tensor x, Tensor y);
   void backward_to_inner(Pass& pass, Tensor dy, Tensor dx);
-  void backward_to_residual(Pass& pass, Tensor dy, Tensor dx);
+  void backward_to_residual(Pass& pass, Tensor dy, Tensor dx, Gelu const& gelu);
+  void finish_backward(Pass& pass, Tensor dy);
+  Tensor bias_row() const {
+    return bias_ ? bias_->value().reshape({bias_->value().elements()}) : Tensor{};
+  }
 
   Direction direction_;
   Linear2DOptions options_;

@@ -16,10 +16,16 @@
 
 namespace dsr {
 
+/// Tokens whose logits exist at a time. Each chunk reads and writes the weight's whole gradient: a
+/// GPU, which computes so much faster than it reads, needs longer ones than a CPU's cache holds.
+constexpr Size default_chunk_tokens(DType activations) {
+  return activations == DType::bf16 ? 8192 : 1024;
+}
+
 struct LmHeadOptions {
   Size vocabulary = 0, hidden = 0;
   double stddev = 0.02;
-  Size chunk_tokens = 1024;  ///< tokens whose logits exist at a time
+  Size chunk_tokens = 0;  ///< 0: default_chunk_tokens
 };
 
 /// Shapes      x [T/R, H/C], weight [V/(R·C), H], rows padded
@@ -44,6 +50,8 @@ class LmHead : public Layer {
   Tensor gathered(Pass& pass, Scratch& frame, Tensor x);
   /// Loss of tokens [begin, end), and their gradients if dx [C, T, H/C] is defined.
   void run_chunk(Pass& pass, Tensor x, Size begin, Size end, Tensor dx);
+  /// Adds the loss of a chunk; in training its logits become their own gradient.
+  void add_loss(Pass& pass, Tensor logits, Tensor targets);
   Parameter& weight() const { return tied_ != nullptr ? *tied_ : *own_; }
   Size first_column(Mesh const& mesh) const;
   Size valid_columns(Mesh const& mesh) const;

@@ -36,6 +36,8 @@ class AddNorm : public Layer {
   /// dx = gradient through the norm + dresidual, what reached the sum by other ways; dx may be
   /// dresidual.
   void backward(Pass& pass, Tensor dy, Tensor dresidual, Tensor dx);
+  /// y as the latest forward wrote it, from what it kept.
+  void forward_again(Pass& pass, Tensor y);
   void visit(Visitor& visitor) override;
 
  private:

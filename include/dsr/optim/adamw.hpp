@@ -37,8 +37,8 @@ class AdamW {
   AdamW(AdamW&&) noexcept = default;
 
   /// One step from reduced gradient sums over `tokens` tokens of the whole job; collective over the
-  /// world. A norm that is not finite changes nothing and is counted. With ZeRO-1 the new weights
-  /// are gathered.
+  /// world. A norm that is not finite changes no weight and is counted. With ZeRO-1 the new weights
+  /// are gathered. Gradients are zero afterwards, whatever the outcome.
   StepResult step(Size tokens, double lr, Stream& compute, Stream& exchange);
 
   AdamWOptions const& options() const { return options_; }
@@ -49,8 +49,9 @@ class AdamW {
   Size state_bytes() const;
 
  private:
-  /// A part of a flat buffer that this rank updates, its moments, and its master if values are
-  /// bf16.
+  static constexpr std::size_t kAllBuckets = static_cast<std::size_t>(-1);
+  /// A part of a flat buffer that this rank updates, of one bucket or of all, its moments, and its
+  /// master if values are bf16.
   struct Owned {
     std::size_t flat = 0, bucket = 0;
     FlatRange range;

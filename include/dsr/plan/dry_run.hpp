@@ -21,6 +21,8 @@ struct DryRunOptions {
   ZeroStage zero = ZeroStage::zero;
   PassOptions pass = {};
   FfnFactory make_ffn = {};
+  Device::Kind device = Device::Kind::cpu;  ///< whose memory is counted, see plan/memory.hpp
+  Size nccl_buffer_bytes = 0;               ///< NCCL_BUFFSIZE; 0: NCCL's own
 };
 
 /// Of one rank (rank 0; all ranks are alike but for what padding falls to them).
@@ -36,6 +38,7 @@ struct DryRun {
   std::vector<std::pair<AxisSet, Traffic>> micro_batch = {};  ///< by group, one micro-batch
   /// By group: gradients, norm, weights; once a step.
   std::vector<std::pair<AxisSet, Traffic>> update = {};
+  /// In flat buffers and arenas; memory_parts() has what is outside them.
   Size total_bytes() const {
     return parameter_bytes + optimizer_bytes + arenas.saved_bytes + arenas.scratch_bytes;
   }

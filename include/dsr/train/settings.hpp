@@ -7,6 +7,7 @@
 ///     dsr::Gpt model{dsr::gpt_config(settings), mesh};
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dsr/comm/nccl_options.hpp"
 #include "dsr/comm/runtime.hpp"
@@ -15,7 +16,7 @@
 #include "dsr/data/loader.hpp"
 #include "dsr/model/gpt.hpp"
 #include "dsr/observe/metrics.hpp"
-#include "dsr/plan/dry_run.hpp"
+#include "dsr/plan/memory.hpp"
 #include "dsr/train/trainer.hpp"
 
 namespace dsr {
@@ -42,6 +43,14 @@ DryRunOptions dry_run_options(TrainSettings const& settings);
 /// data is read. `ranks`: of the job; for a dry run those of the mesh. Throws one InvalidArgument
 /// with all problems.
 void validate(TrainSettings const& settings, int ranks);
+
+/// Sizes on one rank that the device takes, but slowly, one text each; none on the CPU.
+std::vector<std::string> slow_sizes(TrainSettings const& settings);
+
+/// For after Runtime::use and before anything is allocated: that each rank's share of its device's
+/// memory is enough. Ranks that share a device share its memory. Collective; throws the same
+/// OutOfMemory (as AgreedError), with advice, on every rank.
+void require_memory(TrainSettings const& settings, Runtime& runtime);
 
 /// The training and validation tokens of [data]; collective, throws the same error on every rank.
 struct TrainingData {

@@ -9,21 +9,40 @@
 /// Memory for activations is sized before the first step by running the same layers on `meta`.
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "dsr/comm/runtime.hpp"
 #include "dsr/data/loader.hpp"
 #include "dsr/nn/pass.hpp"
 #include "dsr/observe/metrics.hpp"
+#include "dsr/ops/algorithms.hpp"
 #include "dsr/optim/adamw.hpp"
 #include "dsr/optim/gradients.hpp"
 #include "dsr/optim/schedule.hpp"
+#include "dsr/train/replay.hpp"
 
 namespace dsr {
+
+/// on: collectives run on streams of their own, beside compute. off: on compute's, which waits for
+/// each of them; for measurements.
+enum class Overlap : std::uint8_t { off, on };
+
+/// where_possible: micro-batches run from a captured graph, see Replay::possible. off: every kernel
+/// is launched by the host.
+enum class Graphs : std::uint8_t { off, where_possible };
 
 struct TrainerOptions {
   LearningRate rate = {};
   PassOptions pass = {};   ///< dtype must be the parameters'
   Size check_every = 100;  ///< steps between checks that replicas hold the same bits; 0: never
+  Overlap overlap = Overlap::on;
+  Graphs graphs = Graphs::where_possible;
+  /// Of matrix products and attention, on CUDA. With AlgorithmChoice::timed rank 0 times them in the
+  /// first step, which takes some ten seconds longer, and all ranks follow it from then on.
+  AlgorithmOptions algorithms = {};
+  /// Where rank 0's choices are kept: read if the file is there and fits, else written after the
+  /// first step. Empty: not kept.
+  std::string algorithms_file = {};
 };
 
 /// Neither copies nor moves. All that it is given must outlive it. Collective: every rank makes the
@@ -66,8 +85,13 @@ class Trainer {
     double loss = 0;
     Size tokens = 0;
   };
+  void start_algorithms();
+  void share_algorithms();
   Size accumulate(Loader& loader);
+  void run_micro_batch();
   Totals total_over_replicas(Size tokens);
+  /// The stream that work for `own` goes to.
+  Stream& beside(Stream& own) { return options_.overlap == Overlap::on ? own : compute_; }
   double communication_s() const;
   double exposed_s() const;
   void require_equal_replicas();
@@ -82,11 +106,14 @@ class Trainer {
   Stream exchange_;   // collectives over the model axes
   Stream reduction_;  // collectives of gradients and weights
   std::optional<Pass> pass_;
+  Replay replay_;
   GradientReducer reducer_;
   Buffer totals_, totals_on_host_;
   std::function<void(StepMetrics const&)> on_step_;
   Evaluation evaluation_;
   Size steps_done_ = 0;
+  bool gradients_are_zero_ = false, algorithms_are_shared_ = false;
+  std::string part_;  // of the step that runs, for profilers
 };
 
 }  // namespace dsr
