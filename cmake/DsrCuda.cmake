@@ -53,7 +53,8 @@ print(';'.join(dict.fromkeys([sysconfig.get_paths()['purelib'], sysconfig.get_pa
   endforeach()
 endif()
 
-# dsr_require_cuda(<package> <version> <what to install>): finds it, prints it, or says what was looked for where.
+# dsr_require_cuda(<package> <version> <what to install> [<more text>]): finds it, prints it, or says what was looked
+# for where.
 function(dsr_require_cuda package version install)
   find_package(${package} ${version} QUIET)
   if(NOT ${package}_FOUND)
@@ -67,7 +68,8 @@ function(dsr_require_cuda package version install)
       "  looked for ${${package}_LOOKED_FOR}\n"
       "  in         CMAKE_PREFIX_PATH (${CMAKE_PREFIX_PATH}), ${hints}, the system's folders,\n"
       "             ${DSR_PYTHON}'s packages (${python})\n"
-      "  install    ${install}; or set ${package}_ROOT, or ${package}_INCLUDE_DIR and ${package}_LIBRARY")
+      "  install    ${install}; or set ${package}_ROOT, or ${package}_INCLUDE_DIR and ${package}_LIBRARY"
+      ${ARGN})
   endif()
   message(STATUS "dsr: ${package} ${${package}_VERSION} (${${package}_INCLUDE_DIR} ${${package}_LIBRARY})")
 endfunction()
@@ -79,4 +81,6 @@ if(NOT TARGET CUDA::cublasLt)
 endif()
 dsr_require_cuda(NCCL 2.27 "libnccl-dev, or pip's nvidia-nccl-cu13")
 dsr_require_cuda(CUDNN 9.0 "libcudnn9-dev-cuda-13, or pip's nvidia-cudnn-cu13")
-dsr_require_cuda(CudnnFrontend 1.12 "cudnn-frontend's headers, or pip's nvidia-cudnn-frontend")
+include(DsrCudnnFrontend)
+dsr_require_cuda(CudnnFrontend 1.12 "cudnn-frontend's headers, or pip's nvidia-cudnn-frontend"
+                 "${dsr_frontend_failure}")

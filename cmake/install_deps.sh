@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what dsr needs to be built, run and tested, on Debian and Ubuntu as root. Elsewhere, and for an ordinary
-# user, it lists what is missing by package name and changes nothing.
+# Installs what dsr needs to be built, run and tested, on Debian and Ubuntu as root. Elsewhere, and
+# for an ordinary user, it lists what is missing by package name and changes nothing.
 #
 #   bash cmake/install_deps.sh            # install what is missing
 #   bash cmake/install_deps.sh --check    # list only
@@ -9,7 +9,8 @@
 # Exit status: 0 nothing is missing (any more), 1 something is, 64 wrong use.
 set -euo pipefail
 
-# package | what stands for it where the package is not known: a command, or a file by glob below /usr or /usr/local
+# package | what stands for it where the package is not known: a command, or a file by glob below
+# /usr or /usr/local
 needs='
 g++|command:g++
 cmake|command:cmake

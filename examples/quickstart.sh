@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# From a fresh clone to a trained model: installs what is missing (as root on Debian or Ubuntu), builds, and trains a
-# small GPT on this repository's own sources and pages, on four ranks: data parallel 2 × row 2. It trains for at most
-# two minutes on two cores, then prints what the model writes. Everything it makes is in build/ and runs/quickstart/.
+# From a fresh clone to a trained model: installs what is missing (as root on Debian or Ubuntu),
+# builds, and trains a small GPT on this repository's own sources and pages, on four ranks: data
+# parallel 2 × row 2. It trains for at most two minutes on two cores, then prints what the model
+# writes. Everything it makes is in build/ and runs/quickstart/.
 #
 #   bash examples/quickstart.sh
 set -euo pipefail
@@ -18,7 +19,11 @@ cmake --build --preset release --target train_gpt --parallel "$(nproc)"
 echo "== text"
 rm -rf "$out"
 mkdir -p "$out"
-{ git ls-files -z 2>/dev/null || find . -type f -not -path './.git/*' -not -path './build/*' -not -path './runs/*' -print0; } |
+list_files() {
+  git ls-files -z 2>/dev/null ||
+    find . -type f -not -path './.git/*' -not -path './build/*' -not -path './runs/*' -print0
+}
+list_files |
   grep -zE '\.(hpp|cpp|cu|py|sh|cmake|md)$' | LC_ALL=C sort -z | xargs -0 cat >"$out/text.txt"
 echo "$(wc -c <"$out/text.txt") bytes of sources and pages in $out/text.txt"
 
@@ -42,6 +47,7 @@ import sys
 
 lines = [json.loads(line) for line in open(sys.argv[1])]
 losses = [line["loss"] for line in lines if "loss" in line]
-print(f"loss {losses[0]:.3f} at step 1, {sum(losses[-10:]) / len(losses[-10:]):.3f} over the last 10 of {len(losses)} steps")
+last = sum(losses[-10:]) / len(losses[-10:])
+print(f"loss {losses[0]:.3f} at step 1, {last:.3f} over the last 10 of {len(losses)} steps")
 PYTHON
 echo "Next: docs/getting_started.md"

@@ -24,6 +24,9 @@ int main(int argc, char** argv) {
   }
   dsr::read_settings(table, line, runtime);
   dsr::validate(settings, line.dry_run ? dsr::mesh_shape(settings).ranks() : runtime.size());
+  if (first) {
+    for (std::string const& text : dsr::slow_sizes(settings)) runtime.log().warn(text);
+  }
   if (line.dry_run) {
     if (first) {
       std::cout << dsr::report(dsr::dry_run(dsr::gpt_config(settings), dsr::mesh_shape(settings),
@@ -34,6 +37,7 @@ int main(int argc, char** argv) {
 
   dsr::apply(dsr::nccl_options(settings));
   runtime.use(dsr::parse_device(settings.run.device));
+  dsr::require_memory(settings, runtime);
   dsr::Mesh const mesh{runtime, dsr::mesh_shape(settings)};
   dsr::TrainingData const data = dsr::open_data(settings, runtime);
   auto const metrics = dsr::open_metrics(settings, runtime);
@@ -56,6 +60,10 @@ int main(int argc, char** argv) {
                            dsr::evaluation_report(runtime, settings.train.steps, metrics.get()));
   }
   trainer.run_to(settings.train.steps);
+  if (first) {
+    std::cout << "memory of buffers on " << dsr::to_string(mesh.device()) << ": "
+              << dsr::format_bytes(dsr::most_allocated_bytes(mesh.device())) << " at most\n";
+  }
 
   if (line.sample > 0) {
     auto const tokens = dsr::sample(

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The tests that need a GPU, on a machine that has one: configures the preset `cuda`, builds the test programs that have
-# GPU tests, and runs them, ranks that share a GPU under MPS. The last lines are a table: result, seconds, test.
+# The tests that need a GPU, on a machine that has one: configures the preset `cuda`, builds the
+# programs that have GPU tests, and runs them, ranks that share a GPU under MPS. The last lines are
+# a table: result, seconds, test.
 #
 #   bash tests/run_gpu.sh                     # all of them
 #   bash tests/run_gpu.sh -R comm_nccl        # what ctest is to choose
 #
-# Headers that are not installed may lie below .deps/include. DSR_GPU_BUILD: another build folder. Exit status: 0 all
-# passed, 1 a test failed or could not be built, 77 all were skipped.
+# Headers that are not installed may lie below .deps/include. DSR_GPU_BUILD: another build folder.
+# Exit status: 0 all passed, 1 a test failed or could not be built, 77 all were skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,10 +17,12 @@ report="$build/gpu_tests.xml"
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,power.limit --format=csv,noheader ||
   echo "no nvidia-smi: GPU tests will be skipped"
 
-cmake --preset cuda -B "$build" -DCMAKE_PREFIX_PATH="$PWD/.deps" -DDSR_EXAMPLES=OFF -DDSR_BENCHMARKS=OFF | grep 'dsr:'
+cmake --preset cuda -B "$build" -DCMAKE_PREFIX_PATH="$PWD/.deps" -DDSR_BENCHMARKS=OFF |
+  grep 'dsr:'
 cmake --build "$build" --parallel "$(nproc)" --target gpu_tests
 rm -f "$report"
-bash tests/support/with_mps.sh ctest --test-dir "$build" -L gpu --output-on-failure --output-junit "$report" "$@" || true
+bash tests/support/with_mps.sh ctest --test-dir "$build" -L gpu --output-on-failure \
+  --output-junit "$report" "$@" || true
 
 python3 - "$report" <<'PYTHON'
 import sys

@@ -16,6 +16,7 @@ struct Job {
   dsr::GptConfig config() const {
     dsr::GptConfig config = model == "124m" ? dsr::gpt2_124m() : dsr::gpt_1_3b();
     config.vocabulary = 50304;
+    if (model == "tiny") config = {.layers = 2, .hidden = 64, .heads = 4, .vocabulary = 512};
     config.sequence = sequence;
     return config;
   }
@@ -23,7 +24,8 @@ struct Job {
 };
 
 inline void add_options(CLI::App& app, Job& job) {
-  app.add_option("--model", job.model, "124m or 1.3b")->check(CLI::IsMember({"124m", "1.3b"}));
+  app.add_option("--model", job.model, "124m, 1.3b, or tiny, which is for tests")
+      ->check(CLI::IsMember({"124m", "1.3b", "tiny"}));
   app.add_option("--sequence", job.sequence, "tokens of a sequence")->check(CLI::PositiveNumber);
   app.add_option("--micro_batch", job.micro_batch, "sequences of a micro-batch")
       ->check(CLI::PositiveNumber);

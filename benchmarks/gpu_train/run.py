@@ -10,7 +10,11 @@ round. While a program runs, nvidia-smi is asked for power, clocks, temperature 
 of the GPU is changed. Prints one JSON object, and a line of it on standard error: `ratio` is
 gpu_train's tokens/s over the twin's, from the medians of all steps; `ratio_by_round` shows how far
 it can be trusted; `over_floor` is gpu_train's median step over the floor of the same run. Where
-PyTorch cannot be imported, or with --no_twin, gpu_train runs alone.
+PyTorch cannot be imported, or with --no_twin, gpu_train runs alone. all.py runs the configurations
+that the project is judged by.
+
+Each process warms up for about ten seconds before its steps count (--warm_up, --twin_warm_up), and
+its steps take about as long (--steps): a card that gets warm lowers its clocks.
 The first round's timed choices of algorithms are kept in --algorithms (default: a file of this run)
 and used by the others.
 """
@@ -25,6 +29,7 @@ import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
 NO_TORCH = 75       # twin.py's exit code where PyTorch cannot be imported
+TEN_SECONDS = {'1.3b': 20, '124m': 75}     # in steps
 SIZES = ('model', 'sequence', 'micro_batch', 'accumulation')
 ASKED = ('power.draw', 'clocks.sm', 'clocks.mem', 'temperature.gpu', 'memory.used')
 
@@ -128,22 +133,27 @@ def summary(results):
             'loss_first_last': [results[0]['loss'][0], results[0]['loss'][-1]], 'about': about}
 
 
-def parse():
+def parse(words=None):
     parser = argparse.ArgumentParser(description='gpu_train against its PyTorch twin')
     parser.add_argument('--build', default='build/cuda', help='folder of the build')
     parser.add_argument('--python', default=sys.executable, help='an interpreter that has PyTorch')
-    parser.add_argument('--model', choices=('124m', '1.3b'), default='1.3b')
+    parser.add_argument('--model', choices=TEN_SECONDS, default='1.3b')
     for name, default in (('sequence', 2048), ('micro_batch', 8), ('accumulation', 2),
-                          ('steps', 20), ('warm_up', 5), ('rounds', 3)):
+                          ('rounds', 3)):
         parser.add_argument(f'--{name}', type=int, default=default)
-    parser.add_argument('--twin_warm_up', type=int, default=10, help='it compiles in its first')
+    for name in ('steps', 'warm_up', 'twin_warm_up'):
+        parser.add_argument(f'--{name}', type=int, help='default: about ten seconds')
     parser.add_argument('--state', choices=('f32', 'bf16'), default='f32', help="the twin's")
     parser.add_argument('--floor', action='store_true', help='measure the floor of a step too')
     parser.add_argument('--no_twin', action='store_true', help='gpu_train alone')
     parser.add_argument('--algorithms', help='file of timed choices: read, or written')
     parser.add_argument('--libraries', help="folder of the twin's cuDNN, for gpu_train to load too")
     parser.add_argument('rest', nargs='*', help='after --: further options for gpu_train')
-    return parser.parse_args()
+    options = parser.parse_args(words)
+    for name in ('steps', 'warm_up', 'twin_warm_up'):
+        if getattr(options, name) is None:
+            setattr(options, name, TEN_SECONDS[options.model])
+    return options
 
 
 def commands_of(options, folder):
@@ -167,7 +177,10 @@ def line(options, report):
     def of(name):
         side = report[name]
         rate = f'{side["tokens_per_s"]} tokens/s'
-        return f'{name} {side["median_ms"]} ms, {rate}, {side["memory_mib"]} MiB'
+        asked = [gpu for gpu in side['gpu'] if gpu]
+        state = ''.join(f', {statistics.median(gpu[key] for gpu in asked):.0f} {unit}'
+                        for key, unit in (('power_w', 'W'), ('sm_mhz', 'MHz')) if asked)
+        return f'{name} {side["median_ms"]} ms, {rate}, {side["memory_mib"]} MiB{state}'
     batch = f'{options.micro_batch} x {options.accumulation}'
     parts = [f'{options.model}, S {options.sequence}, {batch}', of('gpu_train')]
     if isinstance(report.get('twin'), dict):
@@ -177,8 +190,8 @@ def line(options, report):
     return '; '.join([report['card'].get('name', 'no nvidia-smi'), *parts])
 
 
-def main():
-    options = parse()
+def compare(options):
+    """The report on one configuration."""
     with tempfile.TemporaryDirectory() as folder:
         ours, twin, floor = commands_of(options, folder)
         program = next(word for word in ours if word.endswith('/gpu_train'))
@@ -205,6 +218,12 @@ def main():
         pairs = zip(ours['round_ms'], theirs['round_ms'])
         report['ratio_by_round'] = [round(b / a, 4) for a, b in pairs]
         report['memory_ratio'] = round(ours['memory_mib'] / theirs['memory_mib'], 4)
+    return report
+
+
+def main():
+    options = parse()
+    report = compare(options)
     print(json.dumps(report, indent=2))
     print(line(options, report), file=sys.stderr)
 

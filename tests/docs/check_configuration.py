@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/configuration.md must contain what the table of keys prints, word for word. With --write it is made so: what
-stands before the first section is kept.
+"""docs/configuration.md must contain what the table of keys prints, word for word. With --write it is
+made so: what stands before the first section is kept.
 
 usage: check_configuration.py <docs/configuration.md> <print_configuration> [--write]
 """
+
 import difflib
 import subprocess
 import sys
@@ -22,8 +23,17 @@ def main():
         return 0
     if printed in text:
         return 0
-    print(f"{page} is not what the table of keys prints. To make it so:\n  python3 {' '.join(sys.argv)} --write")
-    print("\n".join(difflib.unified_diff(text.splitlines(), printed.splitlines(), "page", "keys", lineterm="", n=0)))
+    print(
+        f"{page} is not what the table of keys prints. To make it so:\n"
+        f"  python3 {' '.join(sys.argv)} --write"
+    )
+    print(
+        "\n".join(
+            difflib.unified_diff(
+                text.splitlines(), printed.splitlines(), "page", "keys", lineterm="", n=0
+            )
+        )
+    )
     return 1
 
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fenced code in Markdown pages, and how each language of it is checked.
 
-    ```cpp               statements, inside a function that has the names of kPreamble; or a whole program, if it has a main
-    ```cpp declarations  declarations at namespace scope
-    ```bash, ```sh       syntax (bash -n), and that the scripts it names exist
-    ```toml              parsed
-    ```text              not checked: output, trees, formulas
+```cpp               statements, in a function that has the names of PREAMBLE; or a program, with main
+```cpp declarations  declarations at namespace scope
+```bash, ```sh       syntax (bash -n), and that the scripts it names exist
+```toml              parsed
+```text              not checked: output, trees, formulas
 """
+
 import re
 import subprocess
 from pathlib import Path
@@ -22,16 +23,24 @@ PLAIN = {"text", "json", "cmake", "python", ""}
 # What statements may use without declaring it.
 PREAMBLE = """
 [[maybe_unused]] void snippet_{number}(
-    [[maybe_unused]] dsr::Runtime& runtime, [[maybe_unused]] dsr::Mesh& mesh, [[maybe_unused]] dsr::Gpt& model,
+    [[maybe_unused]] dsr::Runtime& runtime, [[maybe_unused]] dsr::Mesh& mesh,
+    [[maybe_unused]] dsr::Gpt& model,
     [[maybe_unused]] dsr::Parameters& parameters, [[maybe_unused]] dsr::Pass& pass,
-    [[maybe_unused]] dsr::Stream& stream, [[maybe_unused]] dsr::Tensor x, [[maybe_unused]] dsr::Tensor y) {{
+    [[maybe_unused]] dsr::Stream& stream, [[maybe_unused]] dsr::Tensor x,
+    [[maybe_unused]] dsr::Tensor y) {{
   {{
 """
 
 
 class Snippet:
     def __init__(self, page, line, language, options, text):
-        self.page, self.line, self.language, self.options, self.text = page, line, language, options, text
+        self.page, self.line, self.language, self.options, self.text = (
+            page,
+            line,
+            language,
+            options,
+            text,
+        )
 
     def where(self):
         return f"{self.page}:{self.line}"
@@ -43,7 +52,9 @@ def snippets(page, text):
         indent, words, body = match[1], match[2].split(), match[3]
         body = re.sub(rf"^{indent}", "", body, flags=re.MULTILINE)
         language = words[0] if words else ""
-        found.append(Snippet(page, text.count("\n", 0, match.start(3)) + 1, language, words[1:], body))
+        found.append(
+            Snippet(page, text.count("\n", 0, match.start(3)) + 1, language, words[1:], body)
+        )
     return found
 
 
@@ -59,9 +70,11 @@ def translation_units(found):
             continue
         number += 1
         if "declarations" in snippet.options:
-            part = f"namespace snippet_{number}_names {{\nusing namespace dsr;\n{line}{snippet.text}}}\n"
+            part = f"namespace snippet_{number}_names {{\nusing namespace dsr;\n"
+            part += f"{line}{snippet.text}}}\n"
         else:
-            part = f"{PREAMBLE.format(number=number)}using namespace dsr;\n{line}{snippet.text}  }}\n}}\n"
+            part = PREAMBLE.format(number=number)
+            part += f"using namespace dsr;\n{line}{snippet.text}  }}\n}}\n"
         together.setdefault(snippet.page, "#include <dsr/dsr.hpp>\n")
         together[snippet.page] += part
     yield from together.items()
@@ -69,13 +82,20 @@ def translation_units(found):
 
 def compile_unit(command, source):
     """The compiler's complaint, or None."""
-    result = subprocess.run(command + ["-x", "c++", "-fsyntax-only", "-"], input=source, capture_output=True, text=True,
-                            check=False)
+    result = subprocess.run(
+        command + ["-x", "c++", "-fsyntax-only", "-"],
+        input=source,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return result.stderr if result.returncode != 0 else None
 
 
 def check_shell(root, snippet):
-    result = subprocess.run(["bash", "-n"], input=snippet.text, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        ["bash", "-n"], input=snippet.text, capture_output=True, text=True, check=False
+    )
     if result.returncode != 0:
         yield f"{snippet.where()}: {result.stderr.strip()}"
     for script in re.findall(r"\b(?:bash|python3|source) +([\w./-]+\.\w+)", snippet.text):
@@ -113,5 +133,12 @@ def check_page(root, page, text):
 
 
 def pages(root):
-    return [path.relative_to(root) for path in
-            [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").glob("*.md"))] if Path(path).exists()]
+    return [
+        path.relative_to(root)
+        for path in [
+            root / "README.md",
+            root / "CONTRIBUTING.md",
+            *sorted((root / "docs").glob("*.md")),
+        ]
+        if Path(path).exists()
+    ]

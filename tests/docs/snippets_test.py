@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shows that snippets.py finds what it is there to find."""
+
 import tempfile
 import unittest
 from pathlib import Path
@@ -39,16 +40,23 @@ See [this](missing.md) and [that](https://example.org/x.md).
 class Snippets(unittest.TestCase):
     def test_finds_all_with_lines(self):
         found = snippets.snippets(Path("a.md"), PAGE)
-        self.assertEqual([(s.language, s.line) for s in found],
-                         [("cpp", 5), ("bash", 10), ("toml", 15), ("cpp", 20), ("rust", 24)])
+        self.assertEqual(
+            [(s.language, s.line) for s in found],
+            [("cpp", 5), ("bash", 10), ("toml", 15), ("cpp", 20), ("rust", 24)],
+        )
         self.assertEqual(found[1].text, 'echo "unfinished\nbash no/such.sh\n')
 
     def test_finds_all_problems(self):
         with tempfile.TemporaryDirectory() as folder:
             problems = snippets.check_page(Path(folder), Path("a.md"), PAGE)
         text = "\n".join(problems)
-        for words in ("missing.md leads nowhere", "a.md:10: bash", "no/such.sh does not exist", "a.md:15:",
-                      "nobody checks the language rust"):
+        for words in (
+            "missing.md leads nowhere",
+            "a.md:10: bash",
+            "no/such.sh does not exist",
+            "a.md:15:",
+            "nobody checks the language rust",
+        ):
             self.assertIn(words, text)
         self.assertEqual(len(problems), 5)
 

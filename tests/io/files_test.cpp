@@ -19,6 +19,15 @@ TEST_CASE("read_text gives every byte") {
   CHECK(read_text(directory.write("empty.txt", "")).empty());
 }
 
+TEST_CASE("file_exists tells files and directories from nothing") {
+  test::TemporaryDirectory directory;
+  CHECK(file_exists(directory.write("a.txt", "")));
+  CHECK(file_exists(directory.path()));
+  CHECK_FALSE(file_exists(directory.path() + "/b.txt"));
+  CHECK_FALSE(file_exists(directory.path() + "/a.txt/b.txt"));
+  CHECK_FALSE(file_exists(""));
+}
+
 TEST_CASE("read_text names the path and the reason") {
   TemporaryDirectory const directory;
   std::string const path = directory / "absent.toml";

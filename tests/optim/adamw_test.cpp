@@ -3,6 +3,7 @@
 /// each other.
 #include "dsr/optim/adamw.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -43,18 +44,25 @@ struct Run {
 
   /// Every rank adds its own part; the sum over ranks of element i is total(step, i).
   StepResult step(Size number, double lr, double extra = 0) {
-    parameters.zero_gradients(compute);
     double const share =
         (mesh.rank() + 1) / (mesh.size(Axis::dp) * (mesh.size(Axis::dp) + 1) / 2.0);
     reducer.begin();
     for (Parameter* p : {&model.second, &model.bias, &model.first}) {
       for (Size i = 0; i < p->gradient().elements(); ++i) {
-        p->gradient().data<double>()[i] = share * total(number, p->index(), i) + extra;
+        p->gradient().data<double>()[i] += share * total(number, p->index(), i) + extra;
       }
       reducer.added(*p);
     }
     reducer.finish();
     return optimizer.step(kTokens, lr, compute, exchange);
+  }
+
+  /// Every element of every flat buffer, those of other ranks included.
+  bool gradients_are_zero() {
+    return std::ranges::all_of(parameters.flats(), [](FlatBuffer const& flat) {
+      auto const* const g = flat.gradients.data<double>();
+      return std::all_of(g, g + flat.gradients.elements(), [](double x) { return x == 0; });
+    });
   }
 
   std::vector<double> values() const {
@@ -118,7 +126,10 @@ TEST_CASE("steps equal a naive serial AdamW, clipped or not, with both ZeRO stag
       double norm = 0;
       auto const expected = naive(run.values(), where, 4, 0.02, options, &norm);
       StepResult result;
-      for (Size s = 1; s <= 4; ++s) result = run.step(s, 0.02);
+      for (Size s = 1; s <= 4; ++s) {
+        result = run.step(s, 0.02);
+        CHECK(run.gradients_are_zero());
+      }
       CHECK(result.outcome == StepOutcome::applied);
       CHECK(result.gradient_norm == test::Approx(norm).epsilon(1e-12));
       auto const found = run.values();
@@ -147,6 +158,7 @@ TEST_CASE("a norm that is not finite changes nothing, on all ranks, and is count
     auto const before = run.values();
     StepResult const result = run.step(2, 0.01, test::runtime().rank() == 0 ? bad : 0.0);
     CHECK(result.outcome == StepOutcome::skipped_not_finite);
+    CHECK(run.gradients_are_zero());
     CHECK(run.values() == before);
     CHECK(run.optimizer.skipped() == 1);
     CHECK(run.optimizer.steps() == 1);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The room rule over #include lines: who may include whom. Used by check_rooms.py and its self-test."""
+"""The room rule over #include lines: who may include whom."""
+
 import re
 from pathlib import Path
 
@@ -7,7 +8,13 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTIL
 SOURCE_SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh", ".h"}
 
 # Headers that only one room may include: the thing that it wraps.
-WRAPPED = {"mpi.h": "comm", "cblas.h": "ops", "toml++/": "config", "hdf5.h": "checkpoint", "nccl.h": "comm"}
+WRAPPED = {
+    "mpi.h": "comm",
+    "cblas.h": "ops",
+    "toml++/": "config",
+    "hdf5.h": "checkpoint",
+    "nccl.h": "comm",
+}
 # The only public headers that may include something besides the standard library and dsr.
 FOREIGN = {
     "comm/mpi.hpp": {"mpi.h"},
@@ -30,7 +37,9 @@ def read_table(path):
             table[room.strip()] = set(others.split())
     unknown = {other for others in table.values() for other in others} - set(table)
     if unknown:
-        raise SystemExit(f"{path}: rooms that have no line of their own: {', '.join(sorted(unknown))}")
+        raise SystemExit(
+            f"{path}: rooms that have no line of their own: {', '.join(sorted(unknown))}"
+        )
     return table
 
 
@@ -53,7 +62,7 @@ def resolve(root, path, bracket, name):
 
 
 def room_of(file):
-    """"include/dsr/mesh/mesh.hpp" → "mesh"; None for what is in no room."""
+    """ "include/dsr/mesh/mesh.hpp" → "mesh"; None for what is in no room."""
     parts = Path(file).parts
     if parts[:2] == ("include", "dsr") and len(parts) > 3:
         return parts[2]
@@ -76,7 +85,7 @@ def check_room_file(root, table, path):
         target = resolve(root, path, bracket, name)
         if target is None:
             if public and not is_standard(name) and name not in FOREIGN.get(inside, ()):
-                yield where + f"a public header includes {name}; only the standard library and dsr are allowed"
+                yield where + f"a public header includes {name}; allowed: the standard library, dsr"
             for prefix, owner in WRAPPED.items():
                 if name.startswith(prefix) and room not in (owner, None):
                     yield where + f"room {room} includes {name}, which only {owner} wraps"
@@ -100,11 +109,12 @@ def check_room_file(root, table, path):
 
 def check_kernel_file(root, path):
     for line, bracket, name in includes(path):
+        where = f"{path.relative_to(root)}:{line}: a kernel"
         target = resolve(root, path, bracket, name)
         if target is not None and not target.startswith("kernels/"):
-            yield f"{path.relative_to(root)}:{line}: a kernel includes {target}; kernels include no dsr header"
+            yield f"{where} includes {target}; kernels include no dsr header"
         elif target is None and path.suffix == ".hpp" and not is_standard(name):
-            yield f"{path.relative_to(root)}:{line}: a kernel header includes {name}; it must be plain C++"
+            yield f"{where} includes {name}; it must be plain C++"
 
 
 def violations(root, table):
@@ -128,18 +138,25 @@ def violations(root, table):
 def umbrella_problems(root):
     """<dsr/dsr.hpp> includes every public header but those of FOREIGN, in sorted order."""
     headers = root / "include/dsr"
-    wanted = sorted("dsr/" + str(path.relative_to(headers)) for path in headers.rglob("*.hpp")
-                    if path != headers / "dsr.hpp" and str(path.relative_to(headers)) not in FOREIGN)
+    wanted = sorted(
+        "dsr/" + str(path.relative_to(headers))
+        for path in headers.rglob("*.hpp")
+        if path != headers / "dsr.hpp" and str(path.relative_to(headers)) not in FOREIGN
+    )
     found = [name for _, _, name in includes(headers / "dsr.hpp")]
-    problems = [f"include/dsr/dsr.hpp does not include {name}" for name in wanted if name not in found]
-    problems += [f"include/dsr/dsr.hpp should not include {name}" for name in found if name not in wanted]
+    problems = [
+        f"include/dsr/dsr.hpp does not include {name}" for name in wanted if name not in found
+    ]
+    problems += [
+        f"include/dsr/dsr.hpp should not include {name}" for name in found if name not in wanted
+    ]
     if not problems and found != wanted:
         problems.append("include/dsr/dsr.hpp: the includes are not sorted")
     return problems
 
 
 def documented_table(text):
-    """The table of rooms in a Markdown page: rows `room` | … | what it may include → {room: set}."""
+    """The table of rooms of a page, rows `room` | … | what it may include → {room: set}."""
     rows = re.findall(r"^\|\s*`(\w+)`\s*\|.*\|([^|\n]*)\|\s*$", text, re.MULTILINE)
     table = {}
     for room, cell in rows:

@@ -3,30 +3,60 @@
 
 usage: tree.py <repository>
 """
+
 import subprocess
 import sys
 from pathlib import Path
 
-TOP_LEVEL = ["CMakeLists.txt", "libdsr", "include", "kernels", "examples", "tests", "benchmarks", "cmake", "docs",
-             "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "CMakePresets.json"]
-IGNORED = {"build", "runs", "__pycache__"}  # as .gitignore has them, for a tree that is not a git checkout
+TOP_LEVEL = [
+    "CMakeLists.txt",
+    "libdsr",
+    "include",
+    "kernels",
+    "examples",
+    "tests",
+    "benchmarks",
+    "cmake",
+    "docs",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "CMakePresets.json",
+]
+IGNORED = {
+    "build",
+    "runs",
+    "__pycache__",
+}  # as .gitignore has them, for a tree that is not a git checkout
 LICENSED = {".hpp", ".cpp", ".cu", ".cuh", ".h", ".py", ".sh", ".cmake", ".toml"}
 TEXT = LICENSED | {".md", ".txt", ".in"}
 
 
 def walk(root):
     """Files below root as relative paths, build output left out."""
-    return sorted(path.relative_to(root) for path in root.rglob("*")
-                  if path.is_file() and not IGNORED & set(path.relative_to(root).parts)
-                  and path.relative_to(root).parts[0] != ".git")
+    return sorted(
+        path.relative_to(root)
+        for path in root.rglob("*")
+        if path.is_file()
+        and not IGNORED & set(path.relative_to(root).parts)
+        and path.relative_to(root).parts[0] != ".git"
+    )
 
 
 def files_of(root):
     """What git tracks, and new files below the top level; in a copy without git, all files."""
+
     def listed(*options):
-        listing = subprocess.run(["git", "-C", root, "ls-files", "-z", *options], capture_output=True, text=True,
-                                 check=False)
-        return [Path(name) for name in listing.stdout.split("\0") if name and (root / name).is_file()]
+        listing = subprocess.run(
+            ["git", "-C", root, "ls-files", "-z", *options],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return [
+            Path(name) for name in listing.stdout.split("\0") if name and (root / name).is_file()
+        ]
 
     try:
         tracked = listed("--cached")
@@ -47,8 +77,11 @@ def allowed_lines(file):
 def problems(root, files):
     found = []
     top = sorted({file.parts[0] for file in files})
-    found += [f"top level: {name} does not belong there" for name in top
-              if name not in TOP_LEVEL and not name.startswith(".")]
+    found += [
+        f"top level: {name} does not belong there"
+        for name in top
+        if name not in TOP_LEVEL and not name.startswith(".")
+    ]
     found += [f"top level: {name} is missing" for name in TOP_LEVEL if not (root / name).exists()]
     for file in files:
         if file.suffix not in TEXT:
