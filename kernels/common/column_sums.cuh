@@ -6,7 +6,9 @@
 
 namespace dsr::kernels {
 
-/// sums [features] += Σ over slices of partials [slices, features]. Null sums are left out.
-void add_partials(float const* partials, float* sums, int slices, index_t features, stream_t stream);
+/// first [features] += Σ over slices of partials[0], second likewise of partials[1], with partials
+/// [2, slices, features]. Null sums are left out.
+void add_partials(float const* partials, float* first, float* second, int slices, index_t features,
+                  stream_t stream);
 
 }  // namespace dsr::kernels

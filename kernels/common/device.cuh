@@ -42,6 +42,14 @@ __device__ inline void store(bf16_t* to, float const (&x)[kVector]) {
   *reinterpret_cast<uint4*>(to) = pack(x);
 }
 
+__device__ inline void store(float* to, float const (&x)[kVector]) {
+  reinterpret_cast<float4*>(to)[0] = make_float4(x[0], x[1], x[2], x[3]);
+  reinterpret_cast<float4*>(to)[1] = make_float4(x[4], x[5], x[6], x[7]);
+}
+
+__device__ inline void store_one(bf16_t* to, float x) { *to = to_bf16(x); }
+__device__ inline void store_one(float* to, float x) { *to = x; }
+
 __device__ inline void load(float const* from, float (&x)[kVector]) {
 #pragma unroll
   for (int i = 0; i < 2; ++i) {

@@ -8,17 +8,21 @@
 namespace dsr::kernels {
 namespace {
 
-/// A block adds 64 columns of partials: 16 lines of threads take every 16th slice, then line 0 adds
-/// the lines in order.
+/// A block adds 64 columns of one set of partials: 16 lines of threads take every 16th slice, then
+/// line 0 adds the lines in order.
 __global__ void __launch_bounds__(1024)
-    add_partials_kernel(float const* partials, float* sums, int slices, index_t features) {
+    add_partials_kernel(float const* partials, float* first, float* second, int slices,
+                        index_t features) {
   __shared__ float shared[16][64];
+  float* const sums = blockIdx.y == 0 ? first : second;
+  if (sums == nullptr) return;
   int const lane = static_cast<int>(threadIdx.x), line = static_cast<int>(threadIdx.y);
   index_t const column = static_cast<index_t>(blockIdx.x) * 64 + lane;
+  float const* const from = partials + static_cast<index_t>(blockIdx.y) * slices * features;
   float sum = 0;
   if (column < features) {
 #pragma unroll 8
-    for (int s = line; s < slices; s += 16) sum += partials[s * features + column];
+    for (int s = line; s < slices; s += 16) sum += from[s * features + column];
   }
   shared[line][lane] = sum;
   __syncthreads();
@@ -39,11 +43,11 @@ __global__ void __launch_bounds__(kSumThreads)
 
 }  // namespace
 
-void add_partials(float const* partials, float* sums, int slices, index_t features,
+void add_partials(float const* partials, float* first, float* second, int slices, index_t features,
                   stream_t stream) {
-  if (sums == nullptr) return;
-  auto const blocks = static_cast<unsigned>((features + 63) / 64);
-  add_partials_kernel<<<blocks, dim3{64, 16}, 0, stream>>>(partials, sums, slices, features);
+  dim3 const blocks{static_cast<unsigned>((features + 63) / 64), 2};
+  add_partials_kernel<<<blocks, dim3{64, 16}, 0, stream>>>(partials, first, second, slices,
+                                                           features);
 }
 
 index_t column_sum_bytes(index_t rows, index_t features, int columns) {

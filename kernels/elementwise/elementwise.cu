@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// fill, add, scale: out[i] = f(in[i]). A block owns nothing: threads stride over the grid with
 /// four pieces of 16 bytes in flight each; tails and addresses that are no multiple of 16 go
-/// element by element. Bytes per element: each operand once. Numerics: f32 arithmetic, one
-/// rounding. Source: own.
+/// element by element. Bytes per element: each operand once. Numerics: f32 arithmetic (f64 for f64),
+/// one rounding. Source: own.
 #include "kernels/common/vectors.cuh"
 #include "kernels/elementwise/elementwise.hpp"
 
@@ -71,6 +71,20 @@ struct Piece<float> {
   }
 };
 
+template <>
+struct Piece<double> {
+  using Bits = double2;
+  static constexpr int kElements = 2;
+  template <class F>
+  __device__ static double2 of(double2 a, double2 b, F f) {
+    return make_double2(f(a.x, b.x), f(a.y, b.y));
+  }
+  template <class F>
+  __device__ static double one(double a, double b, F f) {
+    return f(a, b);
+  }
+};
+
 /// A block takes kFlight·kThreads pieces in a row, then strides. Operands may be one another.
 template <class T, class F>
 __device__ void for_elements(T const* a, T const* b, T* out, index_t pieces, index_t elements,
@@ -102,13 +116,13 @@ __device__ void for_elements(T const* a, T const* b, T* out, index_t pieces, ind
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     add_kernel(T const* a, T const* b, T* out, index_t pieces, index_t elements) {
-  for_elements(a, b, out, pieces, elements, [](float x, float y) { return x + y; });
+  for_elements(a, b, out, pieces, elements, [](auto x, auto y) { return x + y; });
 }
 
-template <class T>
+template <class T, class Factor>
 __global__ void __launch_bounds__(kThreads)
-    scale_kernel(T* x, float factor, index_t pieces, index_t elements) {
-  for_elements(x, x, x, pieces, elements, [=](float value, float) { return value * factor; });
+    scale_kernel(T* x, Factor factor, index_t pieces, index_t elements) {
+  for_elements(x, x, x, pieces, elements, [=](auto value, auto) { return value * factor; });
 }
 
 unsigned blocks_for(index_t pieces, index_t elements) {
@@ -121,8 +135,8 @@ void add_any(T const* a, T const* b, T* out, index_t elements, stream_t stream) 
   add_kernel<<<blocks_for(pieces, elements), kThreads, 0, stream>>>(a, b, out, pieces, elements);
 }
 
-template <class T>
-void scale_any(T* x, float factor, index_t elements, stream_t stream) {
+template <class T, class Factor>
+void scale_any(T* x, Factor factor, index_t elements, stream_t stream) {
   index_t const pieces = aligned({x}) ? elements / Piece<T>::kElements : 0;
   scale_kernel<<<blocks_for(pieces, elements), kThreads, 0, stream>>>(x, factor, pieces, elements);
 }
@@ -142,10 +156,16 @@ void add(bf16_t const* a, bf16_t const* b, bf16_t* out, index_t elements, stream
 void add(float const* a, float const* b, float* out, index_t elements, stream_t stream) {
   add_any(a, b, out, elements, stream);
 }
+void add(double const* a, double const* b, double* out, index_t elements, stream_t stream) {
+  add_any(a, b, out, elements, stream);
+}
 void scale(bf16_t* x, float factor, index_t elements, stream_t stream) {
   scale_any(x, factor, elements, stream);
 }
 void scale(float* x, float factor, index_t elements, stream_t stream) {
+  scale_any(x, factor, elements, stream);
+}
+void scale(double* x, double factor, index_t elements, stream_t stream) {
   scale_any(x, factor, elements, stream);
 }
 

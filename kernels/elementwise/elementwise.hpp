@@ -12,8 +12,10 @@ void fill(void* x, std::uint64_t pattern, index_t elements, int element_bytes, s
 
 void add(bf16_t const* a, bf16_t const* b, bf16_t* out, index_t elements, stream_t stream);
 void add(float const* a, float const* b, float* out, index_t elements, stream_t stream);
+void add(double const* a, double const* b, double* out, index_t elements, stream_t stream);
 void scale(bf16_t* x, float factor, index_t elements, stream_t stream);
 void scale(float* x, float factor, index_t elements, stream_t stream);
+void scale(double* x, double factor, index_t elements, stream_t stream);
 
 /// y [rows, features] += bias [features].
 void add_bias(bf16_t* y, bf16_t const* bias, index_t rows, index_t features, stream_t stream);

@@ -10,7 +10,7 @@
 namespace dsr::kernels {
 namespace {
 
-constexpr int kResidentThreads = 768;  // of a multiprocessor, at some 80 registers each
+constexpr int kResidentThreads = 512;  // of a multiprocessor: more blocks have more partial sums to add up
 constexpr int kMultiprocessors = 132;
 
 struct WholeCall {
@@ -56,12 +56,12 @@ __device__ float2 reduce_both(float2 x, float2 (&shared)[MostWarps]) {
   return x;
 }
 
-/// Rows of one piece have at most 256 threads; three such blocks are to fit on a multiprocessor.
+/// Rows of one piece have at most 256 threads.
 template <int Pieces>
 inline constexpr int kRowThreads = Pieces == 1 ? 256 : kMostThreads;
 
 template <int Pieces, bool Aligned>
-__global__ void __launch_bounds__(kRowThreads<Pieces>, Pieces == 1 ? 3 : 1)
+__global__ void __launch_bounds__(kRowThreads<Pieces>, Pieces == 1 ? 2 : 1)
     whole_backward_kernel(WholeCall call) {
   constexpr bool kAhead = Pieces <= 2;  // longer rows fill the registers by themselves
   using Part = RowPart<Pieces, Aligned>;
@@ -117,11 +117,8 @@ __global__ void __launch_bounds__(kRowThreads<Pieces>, Pieces == 1 ? 3 : 1)
     part.write(call.dx + row * call.features, d);
   }
   float* const mine = call.partials + blockIdx.x * call.features;
-  index_t const second = gridDim.x * call.features;
-  part.each([&](int p, int i) {
-    mine[part.column(p) + i] = by_x[p][i];
-    mine[second + part.column(p) + i] = by_one[p][i];
-  });
+  part.write(mine, by_x);
+  part.write(mine + gridDim.x * call.features, by_one);
 }
 
 int blocks_for(index_t rows, int threads) {
@@ -136,8 +133,7 @@ void launch(WholeCall const& call, float* dgamma, float* dbeta, stream_t stream)
     blocks = blocks_for(call.rows, threads);
     whole_backward_kernel<pieces(), aligned()><<<static_cast<unsigned>(blocks), threads, 0, stream>>>(call);
   });
-  add_partials(call.partials, dgamma, blocks, call.features, stream);
-  add_partials(call.partials + static_cast<index_t>(blocks) * call.features, dbeta, blocks, call.features, stream);
+  add_partials(call.partials, dgamma, dbeta, blocks, call.features, stream);
 }
 
 }  // namespace

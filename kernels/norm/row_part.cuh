@@ -60,7 +60,8 @@ struct RowPart {
     }
   }
 
-  __device__ void write(bf16_t* row, float const (&x)[Pieces][kVector]) const {
+  template <class T>
+  __device__ void write(T* row, float const (&x)[Pieces][kVector]) const {
 #pragma unroll
     for (int p = 0; p < Pieces; ++p) {
       if constexpr (Aligned) {
@@ -68,7 +69,7 @@ struct RowPart {
       } else {
 #pragma unroll
         for (int i = 0; i < kVector; ++i) {
-          if (has(p, i)) row[column(p) + i] = to_bf16(x[p][i]);
+          if (has(p, i)) store_one(row + column(p) + i, x[p][i]);
         }
       }
     }

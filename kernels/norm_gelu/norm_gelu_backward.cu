@@ -180,12 +180,19 @@ struct Worker {
   __device__ void write_partials(Call const& call) const {
 #pragma unroll
     for (int p = 0; p < Pieces; ++p) {
+      float* const first = call.partials + blockIdx.x * call.features + columns.at(p);
+      float* const second = first + gridDim.x * call.features;
+      int const width = columns.width(p);
+      if (Aligned && width == kVector) {
+        store(first, by_x[p]);
+        store(second, by_one[p]);
+        continue;
+      }
 #pragma unroll
       for (int i = 0; i < kVector; ++i) {
-        index_t const column = columns.at(p) + i;
-        if (column >= call.features) continue;
-        call.partials[blockIdx.x * call.features + column] = by_x[p][i];
-        call.partials[(gridDim.x + blockIdx.x) * call.features + column] = by_one[p][i];
+        if (i >= width) continue;
+        first[i] = by_x[p][i];
+        second[i] = by_one[p][i];
       }
     }
   }
@@ -260,8 +267,7 @@ void norm_gelu_backward(bf16_t const* dy, bf16_t const* x, float const* statisti
   else
     with(std::integral_constant<int, 4>{});
   auto const slices = static_cast<int>(launch.blocks);
-  add_partials(parts, gradients.dgamma, slices, features, stream);
-  add_partials(parts + slices * features, gradients.dbeta, slices, features, stream);
+  add_partials(parts, gradients.dgamma, gradients.dbeta, slices, features, stream);
 }
 
 }  // namespace dsr::kernels

@@ -75,6 +75,9 @@ void CudaBackend::add(Tensor a, Tensor b, Tensor out, Stream& stream) const {
   if (a.elements() == 0) return;
   if (a.dtype() == DType::f32)
     kernels::add(f32(a), f32(b), f32(out), a.elements(), native(stream));
+  else if (a.dtype() == DType::f64)
+    kernels::add(a.data<double>(), b.data<double>(), out.data<double>(), a.elements(),
+                 native(stream));
   else
     kernels::add(bf16(a), bf16(b), bf16(out), a.elements(), native(stream));
   launched();
@@ -85,6 +88,8 @@ void CudaBackend::scale(Tensor x, double factor, Stream& stream) const {
   auto const by = static_cast<float>(factor);
   if (x.dtype() == DType::f32)
     kernels::scale(f32(x), by, x.elements(), native(stream));
+  else if (x.dtype() == DType::f64)
+    kernels::scale(x.data<double>(), factor, x.elements(), native(stream));
   else
     kernels::scale(bf16(x), by, x.elements(), native(stream));
   launched();
