@@ -83,7 +83,7 @@ std::vector<std::string> Checkpointer::candidates() {
   std::string lines;
   agree(runtime_->world(), [&] {
     if (runtime_->rank() != 0) return;
-    std::vector<FoundSet> const sets = find_sets(*files_, options_.directory);
+    std::vector<FoundSet> const sets = sets_of_tier(*files_, options_.directory);
     for (auto set = sets.rbegin(); set != sets.rend(); ++set) {
       if (set->committed)
         lines += set->directory + "\n";
@@ -110,7 +110,7 @@ void Checkpointer::move_away() {
     std::snprintf(name, sizeof name, "old.g%03d", generation_);
     std::string const to = options_.directory + "/" + name;
     files_->make_directory(to);
-    for (FoundSet const& set : find_sets(*files_, options_.directory))
+    for (FoundSet const& set : sets_of_tier(*files_, options_.directory))
       files_->rename(set.directory, to + "/" + to_string(set.name));
     files_->sync_directory(to);
     files_->sync_directory(options_.directory);

@@ -43,13 +43,7 @@ void set_aside(FileSystem& files, FoundSet const& set, std::string_view prefix) 
 std::vector<FoundSet> prunable(FileSystem& files, std::string const& tier, int keep) {
   if (keep < kLeastKept)
     throw InvalidArgument(problem("sets to keep", std::to_string(keep), "at least 2"));
-  // Of a run, only what lies in it directly: each tier is pruned by its own count.
-  std::string root = tier;
-  while (root.size() > 1 && root.back() == '/') root.pop_back();
-  std::vector<FoundSet> sets;
-  for (FoundSet& set : find_sets(files, root)) {
-    if (parent_directory(set.directory) == root) sets.push_back(std::move(set));
-  }
+  std::vector<FoundSet> const sets = sets_of_tier(files, tier);
   std::vector<FoundSet> removed;
   int newer = 0;
   for (std::size_t i = sets.size(); i-- > 0;) {

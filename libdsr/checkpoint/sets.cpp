@@ -73,13 +73,28 @@ void add_sets_of(FileSystem& files, std::string const& tier, std::vector<FoundSe
   }
 }
 
+/// "old.g002", in which a run that was begun anew puts sets.
+bool is_old(std::string_view name) {
+  std::size_t const prefix = kOldPrefix.size() + kGenerationPrefix.size();
+  return name.starts_with(kOldPrefix) && name.size() == prefix + kGenerationDigits &&
+         name.substr(kOldPrefix.size()).starts_with(kGenerationPrefix) &&
+         number(name.substr(prefix), kGenerationDigits);
+}
+
+void sort_sets(std::vector<FoundSet>& sets) {
+  std::ranges::stable_sort(sets, [](FoundSet const& a, FoundSet const& b) {
+    return std::tie(a.name, a.tier) < std::tie(b.name, b.tier);
+  });
+}
+
 /// Directories below `path` that may be tiers. A link may lead to one.
 std::vector<std::string> tiers_below(FileSystem& files, std::string const& path) {
   std::vector<std::string> found;
   for (DirectoryEntry const& entry : files.list(path)) {
     bool const aside = std::ranges::any_of(
         kAside, [&](std::string_view prefix) { return entry.name.starts_with(prefix); });
-    if (entry.kind == EntryKind::file || parse_set_name(entry.name) || aside) continue;
+    if (entry.kind == EntryKind::file || parse_set_name(entry.name) || aside || is_old(entry.name))
+      continue;
     found.push_back(path + "/" + entry.name);
   }
   return found;
@@ -158,9 +173,14 @@ std::vector<FoundSet> find_sets(FileSystem& files, std::string const& path) {
       continue;
     }
   }
-  std::ranges::stable_sort(sets, [](FoundSet const& a, FoundSet const& b) {
-    return std::tie(a.name, a.tier) < std::tie(b.name, b.tier);
-  });
+  sort_sets(sets);
+  return sets;
+}
+
+std::vector<FoundSet> sets_of_tier(FileSystem& files, std::string const& tier) {
+  std::vector<FoundSet> sets;
+  add_sets_of(files, std::string{without_slashes(tier)}, sets);
+  sort_sets(sets);
   return sets;
 }
 

@@ -101,7 +101,8 @@ void check_same_values(std::string const& directory, std::vector<SafetensorsOutp
   }
 }
 
-/// The same tensors as two ranks would store them: each cut in two over its last or first dimension.
+/// The same tensors as two ranks would store them: each cut in two over its first or last
+/// dimension.
 Manifest cut_in_two(std::string const& set, std::string const& directory) {
   Manifest const whole = read_manifest(system_files(), set);
   std::vector<std::vector<float>> memory;

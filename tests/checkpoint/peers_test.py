@@ -2,6 +2,9 @@
 """A GPT-2 of Hugging Face's transformers says the same in dsr, and again after the way back.
 
     python3 peers_test.py <dsr-checkpoint> <logits_program> <scratch folder>
+                          [<train_gpt> <mpirun and its options…>]
+
+With train_gpt also what four ranks trained, on a mesh that cuts it both ways.
 
 Exits with 77, skipped, where numpy, torch, safetensors or transformers is absent.
 """
@@ -13,6 +16,7 @@ import subprocess
 import sys
 
 TOOL, LOGITS, SCRATCH = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+TRAIN, MPIRUN = sys.argv[4:5], sys.argv[5:]
 try:
     import numpy
     import torch
@@ -112,5 +116,49 @@ def check(tied, shard):
         assert torch.equal(half.state_dict()[name], value.to(torch.bfloat16)), name
 
 
+CONFIG = """\
+[model]
+layers = 2
+hidden = 48
+heads = 4
+ffn = 80
+vocab = 256
+sequence = 16
+[data]
+train = "{text}"
+format = "text"
+[train]
+steps = 12
+batch = 8
+micro_batch = 4
+lr = 1e-2
+[run]
+dir = "{run}"
+"""
+
+
+def check_trained():
+    directory = SCRATCH / "trained"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    (directory / "text.txt").write_text("a cat sat on a mat and ran\n" * 400)
+    config = CONFIG.format(text=directory / "text.txt", run=directory / "run")
+    (directory / "run.toml").write_text(config)
+    mesh = ["--set", "mesh.row=2", "--set", "mesh.col=2"]
+    run(*MPIRUN, "-np", 4, *TRAIN, "--config", directory / "run.toml", *mesh)
+    sets = run(TOOL, "list", directory / "run", "--json").splitlines()
+    newest = directory / "run" / "checkpoints" / json.loads(sets[-1])["set"]
+    assert "step_000000012" in str(newest), sets
+    printed = run(LOGITS, newest, 2, 48, 4, 80, 256, 16, "tied", *TOKENS)
+    ours = numpy.array([[float(x) for x in line.split()] for line in printed.splitlines()])
+    run(TOOL, "export", directory / "run", directory / "out", "--format", "safetensors")
+    expected = logits_of(GPT2LMHeadModel.from_pretrained(directory / "out").eval())
+    difference = numpy.abs(ours - expected).max() / numpy.abs(expected).max()
+    print(f"trained on row=2 col=2: logits differ by {difference:.1e} of the largest")
+    assert difference < 2e-5, difference
+
+
 for tied, shard in ((True, "1GB"), (False, "1GB"), (True, "30KB")):
     check(tied, shard)
+if TRAIN:
+    check_trained()

@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "checkpoint/small_set.hpp"
+#include "dsr/checkpoint/gpt2.hpp"
+#include "dsr/checkpoint/safetensors.hpp"
 #include "dsr/core/error.hpp"
 #include "support/catch.hpp"
 #include "support/faulty_files.hpp"
@@ -16,7 +18,7 @@ using namespace dsr::test;
 namespace {
 
 std::string const kTier = "/run/tier";
-constexpr std::uint64_t kSeeds = 12;
+constexpr std::uint64_t kSeeds = 8;
 
 struct Scenario {
   std::function<void(FileSystem&)> prepare, act;
@@ -121,6 +123,46 @@ TEST_CASE("A copy is committed whole or not at all") {
   CHECK(violations(copy) == 0);
   CHECK(violations(copy, Call::sync_data) > 0);
   CHECK(violations(copy, Call::sync_directory) > 0);
+}
+
+TEST_CASE("An imported model is a committed set or none") {
+  constexpr Size kHidden = 2, kInner = 3, kRows = 3;
+  std::vector<SafetensorsOutput> const tensors{{"wte.weight", {kRows, kHidden}},
+                                               {"wpe.weight", {kRows, kHidden}},
+                                               {"h.0.ln_1.weight", {kHidden}},
+                                               {"h.0.ln_1.bias", {kHidden}},
+                                               {"h.0.attn.c_attn.weight", {kHidden, 3 * kHidden}},
+                                               {"h.0.attn.c_attn.bias", {3 * kHidden}},
+                                               {"h.0.attn.c_proj.weight", {kHidden, kHidden}},
+                                               {"h.0.attn.c_proj.bias", {kHidden}},
+                                               {"h.0.ln_2.weight", {kHidden}},
+                                               {"h.0.ln_2.bias", {kHidden}},
+                                               {"h.0.mlp.c_fc.weight", {kHidden, kInner}},
+                                               {"h.0.mlp.c_fc.bias", {kInner}},
+                                               {"h.0.mlp.c_proj.weight", {kInner, kHidden}},
+                                               {"h.0.mlp.c_proj.bias", {kHidden}},
+                                               {"ln_f.weight", {kHidden}},
+                                               {"ln_f.bias", {kHidden}}};
+  Scenario const import{
+      [&](FileSystem& files) {
+        write_safetensors(files, "/run/gpt2", tensors, DType::f32, 1000, [&](std::size_t i) {
+          return std::vector<float>(static_cast<std::size_t>(tensors[i].shape.elements()), 1);
+        });
+        write_durably(files, "/run/gpt2/config.json",
+                      R"({"model_type":"gpt2","n_layer":1,"n_embd":2,"n_head":1,"n_inner":3,)"
+                      R"("vocab_size":3,"n_positions":3})");
+        files.sync_directory("/run/gpt2");
+        write_set(files, kTier, {1, 1});
+      },
+      [](FileSystem& files) { import_gpt2(files, "/run/gpt2", kTier); },
+      [](FileSystem& files, bool ended) {
+        auto const steps = committed_steps(files, kTier);
+        bool const both = steps == std::vector<Size>{0, 1};
+        return all_whole(files, kTier) && (both || (!ended && steps == std::vector<Size>{1}));
+      }};
+  CHECK(violations(import) == 0);
+  CHECK(violations(import, Call::sync_data) > 0);
+  CHECK(violations(import, Call::sync_directory) > 0);
 }
 
 TEST_CASE("A rollback that a crash stopped can be done again") {

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "checkpoint/small_set.hpp"
+#include "dsr/checkpoint/container.hpp"
 #include "dsr/checkpoint/hash.hpp"
 #include "dsr/core/error.hpp"
 #include "io/temporary_directory.hpp"
@@ -90,6 +91,14 @@ TEST_CASE("Sets are found in a run, a tier and alone, in order") {
   CHECK(find_sets(disk(), run.path()).size() == 5 + 3);
 
   CHECK(find_sets(disk(), run / "best/..").size() == 5 + 3);
+  // A run that was begun anew left these, and a backup is the user's own.
+  write_set(disk(), warm + "/old.g003", {90, 1});
+  write_set(disk(), warm + "/backup", {91, 1});
+  CHECK(find_sets(disk(), run.path()).size() == 5 + 3);
+  CHECK(sets_of_tier(disk(), warm + "/").size() == 3);
+  CHECK(find_sets(disk(), warm).size() == 3 + 1);
+  CHECK(find_sets(disk(), warm + "/old.g003").size() == 1);
+  CHECK_THROWS_AS(sets_of_tier(disk(), run / "absent"), IoError);
   TemporaryDirectory const empty;
   CHECK(find_sets(disk(), empty.path()).empty());
   CHECK_THROWS_AS(find_sets(disk(), empty / "absent"), IoError);
@@ -262,4 +271,35 @@ TEST_CASE("A copy is a committed set of the same bytes") {
   CHECK_FALSE(find_sets(disk(), run / "other")[0].committed);
   std::filesystem::resize_file(set + "/rank_00001.h5", 70);
   CHECK_THROWS_AS(copy_set(disk(), set, manifest, run / "third"), CorruptData);
+}
+
+TEST_CASE("A view is written again, and the manifest says so") {
+  TemporaryDirectory const tier;
+  std::string const set = write_set(disk(), tier.path(), {5, 3}, Commit::no);
+  Manifest manifest = small_manifest({5, 3});
+  for (int file = 0; file < 2; ++file) {
+    std::string const name = "rank_0000" + std::to_string(file) + ".h5";
+    std::string const content = slurp(set + "/" + name);
+    std::filesystem::remove(set + "/" + name);
+    HashedFile out{disk(), set, name, static_cast<Size>(content.size())};
+    out.write(0, std::as_bytes(std::span{content}));
+    manifest.files.push_back(out.finish());
+  }
+  // As an older HDF5 may have written it: other bytes, which the manifest lists.
+  HashedFile old{disk(), set, kViewName, 3};
+  old.write(0, std::as_bytes(std::span{"old", 3}));
+  manifest.files.push_back(old.finish());
+  commit_manifest(disk(), set, manifest);
+  std::ofstream(set + "/manifest.tmp") << "of a call that died";
+
+  rewrite_view(disk(), set, read_manifest(disk(), set));
+  Manifest const changed = read_manifest(disk(), set);
+  CHECK(changed.files[2].bytes > 3);
+  CHECK(verify_set(disk(), set, changed).empty());
+  CHECK_FALSE(disk().exists(set + "/manifest.tmp"));
+  std::string const manifest_text = slurp(set + "/manifest.json"),
+                    view = slurp(set + "/checkpoint.h5");
+  rewrite_view(disk(), set, changed);
+  CHECK(slurp(set + "/manifest.json") == manifest_text);
+  CHECK(slurp(set + "/checkpoint.h5") == view);
 }

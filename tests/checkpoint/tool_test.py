@@ -183,7 +183,8 @@ def check_faults(run, one):
     rank.write_bytes(bad)
     line = tool("verify", run, expect=65)
     assert re.match(
-        rf"BAD  warm/step_000000000\.g001  rank_00000\.h5 block 0 \(bytes 0-{len(good) - 1}\): model/",
+        rf"BAD  warm/step_000000000\.g001  rank_00000\.h5 block 0 "
+        rf"\(bytes 0-{len(good) - 1}\): model/",
         line,
     ), line
     (fault,) = objects("verify", run, expect=65)

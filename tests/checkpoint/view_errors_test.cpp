@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What view_test.py does not see: a view is replaced, and errors.
+#include <cerrno>
+
 #include "checkpoint/manifest_text.hpp"
 #include "dsr/checkpoint/container.hpp"
 #include "dsr/core/error.hpp"
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
+#include "support/faulty_files.hpp"
 
 using namespace dsr;
 using namespace dsr::test;
@@ -38,4 +41,44 @@ TEST_CASE("write_view throws what it says") {
       message_of<InvalidArgument>([&] { write_view(system_files(), directory.path(), manifest); }),
       "tensors[0].slices[0].file"));
   CHECK(system_files().list(directory.path()).empty());
+}
+
+TEST_CASE("whatever call fails, the old view is there or the new one, and success means all") {
+  TemporaryDirectory const whole;
+  Manifest const manifest = sample_manifest();
+  write_view(system_files(), whole.path(), manifest);
+  std::string const wanted = slurp(whole / "checkpoint.h5");
+  for (int const reason : {EIO, ENOSPC, EDQUOT, EROFS, EINTR}) {
+    for (Lasting const lasting : {Lasting::once, Lasting::persistent}) {
+      bool clean = false;
+      for (Size nth = 1; !clean; ++nth) {
+        REQUIRE(nth < 100);
+        TemporaryDirectory const directory;
+        directory.write("checkpoint.h5", "an old view");
+        FaultyFiles files{system_files()};
+        files.faults().fail_at(nth, reason, lasting);
+        bool acknowledged = false;
+        try {
+          write_view(files, directory.path(), manifest);
+          acknowledged = true;
+        } catch (IoError const& error) {
+          CHECK(error.error_number() == reason);
+        }
+        clean = files.operations() < nth;
+        std::string const content = slurp(directory / "checkpoint.h5");
+        CHECK((content == wanted || (!acknowledged && content == "an old view")));
+        CHECK((acknowledged || reason != EINTR || !clean));
+      }
+    }
+  }
+}
+
+TEST_CASE("a view is synced and closed before it has its name") {
+  TemporaryDirectory const directory;
+  for (Call const call : {Call::allocate, Call::write_at, Call::sync_data, Call::close}) {
+    FaultyFiles files{system_files()};
+    files.faults().fail_at(call, 1, EIO);
+    CHECK_THROWS_AS(write_view(files, directory.path(), sample_manifest()), IoError);
+    CHECK_FALSE(system_files().exists(directory / "checkpoint.h5"));
+  }
 }

@@ -5,8 +5,8 @@
 ///     export_gpt2(system_files(), set.directory, *set.manifest, "gpt2", {.dtype = DType::bf16});
 ///     std::string const set = import_gpt2(system_files(), "gpt2", "run/checkpoints").directory;
 ///
-/// Weights are transposed, since GPT-2's layers keep [in, out], and the fused projection of queries,
-/// keys and values is reordered: there q, k and v one after the other, here by head.
+/// Weights are transposed, since GPT-2's layers keep [in, out], and the fused projection of
+/// queries, keys and values is reordered: there q, k and v one after the other, here by head.
 #include <cstdint>
 #include <string>
 
@@ -40,9 +40,10 @@ struct Imported {
 };
 
 /// Commits a GPT-2 as step 0 into a tier, in f32, with the next generation. Throws IoError;
-/// CorruptData if a file is not what its format says or a tensor is missing; InvalidArgument, naming
-/// the key or tensor, for a model that dsr's Gpt does not compute: another activation than the tanh
-/// form of GELU, another epsilon than 1e-5, scaling by layer, cross attention, other tensors.
+/// CorruptData if a file is not what its format says or a tensor is missing; InvalidArgument,
+/// naming the key or tensor, for a model that dsr's Gpt does not compute: another activation than
+/// the tanh form of GELU, another epsilon than 1e-5, scaling by layer, cross attention, other
+/// tensors.
 Imported import_gpt2(FileSystem& files, std::string const& directory, std::string const& tier);
 
 }  // namespace dsr

@@ -6,8 +6,8 @@
 ///     std::vector<float> const wte = model.read_f32("wte.weight");
 ///
 /// A file is 8 bytes of header length (little-endian), a JSON header, then data. What the reader
-/// takes has data without holes or overlaps up to the file's end, checked products of shapes, and no
-/// key twice; what is allocated is bounded by the file's size.
+/// takes has data without holes or overlaps up to the file's end, checked products of shapes, and
+/// no key twice; what is allocated is bounded by the file's size.
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -78,8 +78,8 @@ struct SafetensorsOutput {
 };
 
 /// Writes tensors in their order as model.safetensors, or as model-00001-of-00003.safetensors, …
-/// with an index if they need more than `most_bytes` (a larger tensor has a file of its own). `values`
-/// gives the elements of tensor i, asked for once, in order, so that one tensor is in memory. The
+/// with an index if they need more than `most_bytes` (a larger tensor has a file of its own).
+/// `values` gives the elements of tensor i, asked for once, in order: one is in memory. The
 /// type is f32 or bf16 (rounded to nearest even). Files are new and synced; the directory is too.
 /// Throws InvalidArgument for another type or most_bytes < 1, and IoError.
 void write_safetensors(FileSystem& files, std::string const& directory,

@@ -6,7 +6,7 @@
 ///       if (set.committed) report(verify_set(system_files(), set.directory, *set.manifest));
 ///
 /// A set is a directory <tier>/step_000001200.g002. It is committed once it has a manifest.json
-/// that is sound; everything else in it may then be checked against that. Nothing here communicates.
+/// that is sound; everything else in it may then be checked against that. Nothing communicates.
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,9 +43,13 @@ struct FoundSet {
 };
 
 /// The sets below a run, a tier or in a set's own directory, in order of (step, generation); empty
-/// if there are none. A manifest that cannot be read or believed is a reason, not an error.
+/// if there are none. Sets that were set aside (abandoned.*, corrupt.*, trash.*, old.*) are not
+/// among them. A manifest that cannot be read or believed is a reason, not an error.
 /// Throws IoError if `path` cannot be listed.
 std::vector<FoundSet> find_sets(FileSystem& files, std::string const& path);
+
+/// The same of the sets that lie directly in a directory: what a run may go on from.
+std::vector<FoundSet> sets_of_tier(FileSystem& files, std::string const& tier);
 
 /// The manifest of a set's directory. Throws IoError if it cannot be read and CorruptData if its
 /// text is wrong or of another step or generation than the directory's name says.
