@@ -94,6 +94,21 @@ TEST_CASE("An acknowledged set survives a loss of power, and a torn one is none"
   CHECK(violations(commit, Call::rename) > 0);
 }
 
+TEST_CASE("A second writer cannot touch what is committed") {
+  for (bool const exclusive : {true, false}) {
+    SimulatedDisk disk;
+    write_set(disk, kTier, {1, 1});
+    FaultyFiles files{disk};
+    if (!exclusive) files.weaken(Call::create);
+    auto const again = [&] { write_set(files, kTier, {1, 1}, Commit::no, 5); };
+    if (exclusive)
+      CHECK_THROWS_AS(again(), IoError);
+    else
+      again();
+    CHECK(all_whole(disk, kTier) == exclusive);
+  }
+}
+
 TEST_CASE("Pruning leaves whole sets at every moment, and the newest ones") {
   Scenario const prune_all{write_three, [](FileSystem& files) { prune(files, kTier, 2); },
                            [](FileSystem& files, bool ended) {
@@ -143,7 +158,7 @@ TEST_CASE("An imported model is a committed set or none") {
                                                {"h.0.mlp.c_proj.bias", {kHidden}},
                                                {"ln_f.weight", {kHidden}},
                                                {"ln_f.bias", {kHidden}}};
-  Scenario const import{
+  Scenario const importing{
       [&](FileSystem& files) {
         write_safetensors(files, "/run/gpt2", tensors, DType::f32, 1000, [&](std::size_t i) {
           return std::vector<float>(static_cast<std::size_t>(tensors[i].shape.elements()), 1);
@@ -160,9 +175,9 @@ TEST_CASE("An imported model is a committed set or none") {
         bool const both = steps == std::vector<Size>{0, 1};
         return all_whole(files, kTier) && (both || (!ended && steps == std::vector<Size>{1}));
       }};
-  CHECK(violations(import) == 0);
-  CHECK(violations(import, Call::sync_data) > 0);
-  CHECK(violations(import, Call::sync_directory) > 0);
+  CHECK(violations(importing) == 0);
+  CHECK(violations(importing, Call::sync_data) > 0);
+  CHECK(violations(importing, Call::sync_directory) > 0);
 }
 
 TEST_CASE("A rollback that a crash stopped can be done again") {
