@@ -23,7 +23,13 @@ if(DSR_OPENMP)
 endif()
 find_package(Threads REQUIRED)
 
+find_package(HDF5C 1.10.8 QUIET)
+dsr_require(HDF5C_FOUND "HDF5 1.10.8 or newer (hdf5.h and its library)" "libhdf5-dev")
+
 # Used by sources only, in header-only form.
+find_path(XXHASH_INCLUDE_DIR xxhash.h)
+mark_as_advanced(XXHASH_INCLUDE_DIR)
+dsr_require(XXHASH_INCLUDE_DIR "xxHash (xxhash.h)" "libxxhash-dev")
 find_package(fmt QUIET)
 dsr_require(fmt_FOUND "fmt" "libfmt-dev")
 find_package(spdlog QUIET)

@@ -21,6 +21,16 @@ add_library(dsr_test_support_mpi STATIC ${PROJECT_SOURCE_DIR}/tests/support/main
 target_include_directories(dsr_test_support_mpi PUBLIC ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR})
 target_link_libraries(dsr_test_support_mpi PUBLIC dsr::dsr dsr_settings Catch2::Catch2 MPI::MPI_CXX)
 
+# Disks that lose power and calls that fail, for LIBRARIES of tests that write files.
+add_library(dsr_test_disk STATIC EXCLUDE_FROM_ALL
+  ${PROJECT_SOURCE_DIR}/tests/support/faulty_files.cpp
+  ${PROJECT_SOURCE_DIR}/tests/support/simulated_content.cpp
+  ${PROJECT_SOURCE_DIR}/tests/support/simulated_disk.cpp
+  ${PROJECT_SOURCE_DIR}/tests/support/simulated_file.cpp
+  ${PROJECT_SOURCE_DIR}/tests/support/simulated_tree.cpp)
+target_include_directories(dsr_test_disk PUBLIC ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR})
+target_link_libraries(dsr_test_disk PUBLIC dsr::dsr dsr_settings)
+
 # Catch2 takes long to optimise and gains nothing: its runner is not optimised at all, and tests only a little.
 foreach(support dsr_test_support dsr_test_support_mpi)
   target_compile_options(${support} PRIVATE -O0 INTERFACE "$<$<NOT:$<CONFIG:Debug>>:-O1>")

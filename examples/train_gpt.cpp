@@ -52,6 +52,8 @@ int main(int argc, char** argv) {
               << " parameters, " << data.train->size() << " training tokens\n";
   }
 
+  dsr::TrainingCheckpoints checkpoints{runtime, mesh, trainer, settings};
+  checkpoints.begin(line);
   dsr::report_to(trainer, runtime, settings.train.steps, metrics.get());
   std::optional<dsr::Loader> validation;
   if (data.validation && settings.train.eval_every > 0) {
@@ -59,7 +61,9 @@ int main(int argc, char** argv) {
     trainer.evaluate_every(settings.train.eval_every, *validation, settings.train.eval_batches,
                            dsr::evaluation_report(runtime, settings.train.steps, metrics.get()));
   }
+  trainer.between_steps([&] { checkpoints.after_step(); });
   trainer.run_to(settings.train.steps);
+  checkpoints.finish();
   if (first) {
     std::cout << "memory of buffers on " << dsr::to_string(mesh.device()) << ": "
               << dsr::format_bytes(dsr::most_allocated_bytes(mesh.device())) << " at most\n";

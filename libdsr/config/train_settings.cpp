@@ -117,6 +117,23 @@ void bind_nccl(KeyTable& table, NcclSettings& nccl) {
              .max = 64});
 }
 
+void bind_checkpoint(KeyTable& table, CheckpointSettings& checkpoint) {
+  table.add("checkpoint.resume", checkpoint.resume,
+            {.help = "auto: from the newest sound set, if there is one; required: or stop; never",
+             .choices = {"auto", "required", "never"}});
+  table.add("checkpoint.at_exit", checkpoint.at_exit, {.help = "the last step is saved too"});
+  WarmTierSettings& warm = checkpoint.warm;
+  table.add("checkpoint.warm.path", warm.path,
+            {.help = "folder of the sets, which every node sees; relative to run.dir"});
+  table.add("checkpoint.warm.every", warm.every,
+            {.help = "a set is saved so often; 0: not by steps", .unit = "steps", .min = 0});
+  table.add("checkpoint.warm.every_s", warm.every_s,
+            {.help = "and after so long, whichever comes first; 0: not by time",
+             .unit = "s",
+             .min = 0});
+  table.add("checkpoint.warm.keep", warm.keep, {.help = "sets that stay", .min = 2});
+}
+
 }  // namespace
 
 void bind(KeyTable& table, TrainSettings& settings) {
@@ -126,6 +143,7 @@ void bind(KeyTable& table, TrainSettings& settings) {
   bind_steps(table, settings.train);
   bind_run(table, settings.run);
   bind_nccl(table, settings.nccl);
+  bind_checkpoint(table, settings.checkpoint);
 }
 
 }  // namespace dsr

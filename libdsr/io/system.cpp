@@ -15,7 +15,8 @@ namespace dsr::detail {
 void fail_io(std::string_view path, std::string_view action, int error_number) {
   std::string const reason = std::generic_category().message(error_number);
   throw IoError(problem(path.empty() ? "a file without a name" : path,
-                        "cannot " + std::string{action} + ": " + reason));
+                        "cannot " + std::string{action} + ": " + reason),
+                error_number);
 }
 
 OpenFile::OpenFile(std::string const& path, int flags) {

@@ -6,11 +6,11 @@
 #include <string>
 
 #include "dsr/comm/collectives.hpp"
-#include "dsr/core/bf16.hpp"
 #include "dsr/core/error.hpp"
 #include "dsr/core/transfer.hpp"
 #include "dsr/ops/elementwise.hpp"
 #include "dsr/ops/optimize.hpp"
+#include "libdsr/optim/masters.hpp"
 
 namespace dsr {
 
@@ -44,7 +44,7 @@ AdamW::AdamW(Parameters& parameters, AdamWOptions options)
   }
   for (Owned const& part : owned_) elements += part.range.elements();
   DType const dtype = accumulator_of(parameters.dtype());
-  bool const masters = dtype != parameters.dtype();
+  bool const masters = has_masters();
   Shape const shape{masters ? 3 : 2, elements};
   moments_ = Buffer{shape.elements() * size_of(dtype), mesh.device()};
   norm_ = Buffer{size_of(DType::f64), mesh.device()};
@@ -63,29 +63,27 @@ AdamW::AdamW(Parameters& parameters, AdamWOptions options)
   Stream setup{mesh.device()};
   zero(all, setup);
   setup.synchronize();
-  if (masters && mesh.device() != kMeta) start_masters();
+  if (masters) start_masters();
 }
 
 /// Masters start as the rounded values, so that a run's first weights are the same in both.
 void AdamW::start_masters() {
-  constexpr Size kPiece = Size{1} << 20;  // elements that are on the host at a time
   Stream stream{parameters_->mesh().device()};
-  std::vector<Bf16> rounded(kPiece);
-  std::vector<float> exact(kPiece);
-  for (Owned const& part : owned_) {
-    Tensor const values =
-        parameters_->flats()[part.flat].values.slice(0, part.range.begin, part.range.end);
-    for (Size begin = 0; begin < values.elements(); begin += kPiece) {
-      Size const end = std::min(begin + kPiece, values.elements());
-      Tensor const piece = values.slice(0, begin, end);
-      transfer(piece, Tensor{rounded.data(), piece.shape(), DType::bf16, kCpu}, stream);
-      stream.synchronize();
-      std::ranges::transform(rounded, exact.begin(), [](Bf16 x) { return static_cast<float>(x); });
-      transfer(Tensor{exact.data(), piece.shape(), DType::f32, kCpu},
-               part.master.slice(0, begin, end), stream);
-      stream.synchronize();
-    }
-  }
+  detail::MasterConverter converter;
+  for (Owned const& part : owned_) converter.widen(values_of(part), part.master, stream);
+}
+
+Tensor AdamW::values_of(Owned const& part) const {
+  return parameters_->flats()[part.flat].values.slice(0, part.range.begin, part.range.end);
+}
+
+void AdamW::gather(Owned const& part, Stream& compute, Stream& exchange) {
+  if (part.bucket == kAllBuckets) return;
+  FlatBuffer const& flat = parameters_->flats()[part.flat];
+  FlatRange const range = flat.buckets[part.bucket].range;
+  exchange.wait(compute.record());
+  all_gather(values_of(part), flat.values.slice(0, range.begin, range.end),
+             parameters_->mesh().over(flat.partial_over), exchange);
 }
 
 Size AdamW::state_bytes() const { return moments_.bytes(); }
@@ -142,11 +140,9 @@ StepResult AdamW::step(Size tokens, double lr, Stream& compute, Stream& exchange
           masters ? mine(flat.values) : Tensor{}, compute);
     if (part.bucket == kAllBuckets) continue;
     // The new weights travel while the next part is updated.
-    FlatRange const range = flat.buckets[part.bucket].range;
-    exchange.wait(compute.record());
-    all_gather(mine(flat.values), flat.values.slice(0, range.begin, range.end),
-               parameters_->mesh().over(flat.partial_over), exchange);
+    gather(part, compute, exchange);
     // What other ranks own here holds this rank's parts of sums.
+    FlatRange const range = flat.buckets[part.bucket].range;
     zero(flat.gradients.slice(0, range.begin, part.range.begin), compute);
     zero(flat.gradients.slice(0, part.range.end, range.end), compute);
   }

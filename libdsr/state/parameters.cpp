@@ -21,6 +21,7 @@ class Collector final : public Visitor {
  public:
   explicit Collector(MeshShape const& mesh) : mesh_(mesh) {}
   std::vector<detail::NamedParameter> take() { return std::move(found_); }
+  std::vector<TextEntry> take_texts() { return std::move(texts_); }
 
  private:
   void on_parameter(std::string const& path, Parameter& parameter) override {
@@ -38,9 +39,13 @@ class Collector final : public Visitor {
     }
     found_.push_back({path, &parameter});
   }
+  void on_text(std::string const& path, SaveText save, LoadText load) override {
+    texts_.push_back({path, std::move(save), std::move(load)});
+  }
 
   MeshShape const& mesh_;
   std::vector<detail::NamedParameter> found_;
+  std::vector<TextEntry> texts_;
 };
 
 /// Bf16 is made from a float, other types from a double.
@@ -153,6 +158,7 @@ Parameters::Parameters(Visitable& model, Mesh const& mesh, ParameterOptions opti
   Collector collector{mesh.shape()};
   model.visit(collector);
   auto const visited = collector.take();
+  texts_ = collector.take_texts();
   Stream stream{mesh.device()};
   detail::FlatLayout layout = detail::lay_out(visited, mesh.shape(), options_);
   for (std::size_t f = 0; f < layout.flats.size(); ++f) {
@@ -193,6 +199,25 @@ Size Parameters::local_bytes() const {
   Size bytes = 0;
   for (FlatBuffer const& flat : flats_) bytes += flat.values.bytes() + flat.gradients.bytes();
   return bytes;
+}
+
+Deal Parameters::deal(ParameterPlace const& place) const {
+  FlatBuffer const& flat = flats_[static_cast<std::size_t>(place.flat)];
+  Bucket const& bucket = flat.buckets[static_cast<std::size_t>(place.bucket)];
+  return {flat.partial_over, bucket.range.seen_from(place.range.begin)};
+}
+
+void Parameters::visit_state(State& state) const {
+  for (ParameterPlace const& place : places_) {
+    FlatRange const all{0, place.range.elements()};
+    state.add_part("model/" + place.parameter->name(), place.parameter->shard(), deal(place), all,
+                   place.parameter->value().reshape({all.elements()}));
+  }
+  visit_texts(state);
+}
+
+void Parameters::visit_texts(State& state) const {
+  for (TextEntry const& text : texts_) state.add("model/" + text.name, text.save, text.load);
 }
 
 void Parameters::zero_gradients(Stream& stream) {

@@ -2,6 +2,7 @@
 #include "dsr/train/trainer.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <string>
 
@@ -175,10 +176,33 @@ void Trainer::run_to(Size steps) {
     if (on_step_) on_step_(metrics);
     bool const due =
         evaluation_.every > 0 && (steps_done_ % evaluation_.every == 0 || steps_done_ == steps);
-    if (!due) continue;
-    double const loss = evaluate(*evaluation_.loader, evaluation_.batches);
-    if (evaluation_.report) evaluation_.report({.step = steps_done_, .val_loss = loss});
+    if (due) {
+      double const loss = evaluate(*evaluation_.loader, evaluation_.batches);
+      if (evaluation_.report) evaluation_.report({.step = steps_done_, .val_loss = loss});
+    }
+    if (between_steps_) between_steps_();
   }
+}
+
+void Trainer::visit_state(State& state) {
+  optimizer_->visit_state(state);
+  state.add(
+      "data/cursor", [this] { return loader_->save(); },
+      [this](std::string const& text) { loader_->load(text); });
+  state.add(
+      "train/step", [this] { return std::to_string(steps_done_); },
+      [this](std::string const& text) {
+        Size step = 0;
+        auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), step);
+        if (error != std::errc{} || end != text.data() + text.size() || step < 0)
+          throw CorruptData(problem("train/step", text, "a number of steps"));
+        steps_done_ = step;
+      });
+}
+
+void Trainer::after_load() {
+  optimizer_->after_load(compute_, beside(reduction_));
+  compute_.synchronize();
 }
 
 double Trainer::communication_s() const {

@@ -27,6 +27,7 @@ TEST_CASE("an empty command line asks for a run without a file") {
   CHECK(line.settings.empty());
   CHECK_FALSE((line.help || line.version || line.dry_run));
   CHECK(line.sample == 0);
+  CHECK((!line.fresh && !line.force));
 }
 
 TEST_CASE("every option is read") {
@@ -49,6 +50,7 @@ TEST_CASE("bad usage is a UsageError that says what is wrong") {
   CHECK(error_of({"--confg", "a.toml"}) ==
         "dsr: command line: unknown argument \"--confg\"; nearest --config");
   CHECK(contains(error_of({"--sampel=3"}), "nearest --sample"));
+  CHECK(contains(error_of({"--force"}), "nearest --fresh --force"));
   CHECK(contains(error_of({"--set", "a.b=1", "c.d=2"}), "c.d=2"));  // one value each
   CHECK(contains(error_of({"--config"}), "--config"));
   CHECK(contains(error_of({"--config", "a", "--config", "b"}), "--config"));

@@ -62,6 +62,14 @@ algo = "ring"
 proto = "simple"
 min_ctas = 2
 max_ctas = 8
+[checkpoint]
+resume = "required"
+at_exit = false
+[checkpoint.warm]
+path = "/fast/sets"
+every = 50
+every_s = 60.5
+keep = 4
 )";
 
 std::string refused(std::string const& setting) {
@@ -83,7 +91,7 @@ TEST_CASE("every key of a training file reaches its member") {
     CHECK_FALSE(key.origin.empty());
     CHECK_FALSE(key.options.help.empty());
   }
-  CHECK(table.keys().size() == 45);
+  CHECK(table.keys().size() == 51);
   CHECK((s.model.layers == 2 && s.model.hidden == 64 && s.model.heads == 8 && s.model.ffn == 100));
   CHECK((s.model.vocab == 257 && s.model.sequence == 32 && s.model.dropout == 0.25));
   CHECK_FALSE((s.model.bias || s.model.tied));
@@ -104,6 +112,9 @@ TEST_CASE("every key of a training file reaches its member") {
   CHECK((s.nccl.socket_ifname == "eth0" && s.nccl.buffsize == 1048576 && s.nccl.debug == "warn"));
   CHECK((s.nccl.algo == "ring" && s.nccl.proto == "simple"));
   CHECK((s.nccl.min_ctas == 2 && s.nccl.max_ctas == 8));
+  CHECK((s.checkpoint.resume == "required" && !s.checkpoint.at_exit));
+  CHECK((s.checkpoint.warm.path == "/fast/sets" && s.checkpoint.warm.every == 50));
+  CHECK((s.checkpoint.warm.every_s == 60.5 && s.checkpoint.warm.keep == 4));
 }
 
 TEST_CASE("ranges of training keys") {

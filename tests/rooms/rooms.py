@@ -13,6 +13,8 @@ WRAPPED = {
     "cblas.h": "ops",
     "toml++/": "config",
     "hdf5.h": "checkpoint",
+    "H5": "checkpoint",
+    "xxhash.h": "checkpoint",
     "nccl.h": "comm",
 }
 # The only public headers that may include something besides the standard library and dsr.

@@ -15,6 +15,7 @@ TOP_LEVEL = [
     "kernels",
     "examples",
     "tests",
+    "tools",
     "benchmarks",
     "cmake",
     "docs",

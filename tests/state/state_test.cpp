@@ -54,3 +54,33 @@ TEST_CASE("a tensor must have the local shape") {
         }) == "dsr: state \"m\": tensor [5, 3], allowed [3, 3]");
   CHECK_THROWS_AS(state.add("m", shard, Tensor{}), InvalidArgument);
 }
+
+TEST_CASE("a part is a range of the local block, in one dimension") {
+  std::vector<float> memory(9);
+  Tensor const local{memory.data(), {9}, DType::f32, kCpu};
+  auto const refused = [&](Deal deal, FlatRange held, Tensor const& part) {
+    State state;
+    CHECK_THROWS_AS(state.add_part("m", shard, deal, held, part), InvalidArgument);
+  };
+  Deal const deal{Axis::dp, {-4, 12}};
+  State state;
+  state.add_part("m", shard, deal, {2, 6}, local.slice(0, 2, 6));
+  CHECK(state.tensors()[0].held == FlatRange{2, 6});
+  CHECK(state.tensors()[0].deal == deal);
+  CHECK_THROWS_AS(state.add_part("m", shard, deal, {2, 6}, local.slice(0, 2, 6)), InvalidArgument);
+  refused({Axis::row, {0, 9}}, {2, 6}, local.slice(0, 2, 6));  // row cuts it
+  refused(deal, {-1, 3}, local.slice(0, 0, 4));
+  refused(deal, {6, 10}, local.slice(0, 0, 4));
+  refused(deal, {6, 5}, local.slice(0, 0, 0));
+  refused(deal, {2, 6}, local.slice(0, 2, 5));
+  refused(deal, {2, 6}, local.slice(0, 2, 6).reshape({2, 2}));
+  refused(deal, {2, 5}, local.reshape({3, 3}).slice(1, 0, 1).slice(0, 0, 3));
+  refused(deal, {0, 0}, {});
+}
+
+TEST_CASE("a tensor with gaps is refused") {
+  std::vector<float> memory(12);
+  State state;
+  Tensor const wide{memory.data(), {3, 4}, DType::f32, kCpu};
+  CHECK_THROWS_AS(state.add("m", shard, wide.slice(1, 0, 3)), InvalidArgument);
+}

@@ -6,6 +6,7 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -44,7 +45,7 @@ def check_training(ranks, mesh):
     """Loss falls, the metrics file holds the keys it should, and the sample has its length."""
     directory = SCRATCH / ("run_" + "_".join(mesh).replace("=", "_").replace(".", "_"))
     (SCRATCH / "tiny.toml").write_text(CONFIG.format(run=directory))
-    (directory / "metrics.jsonl").unlink(missing_ok=True)
+    shutil.rmtree(directory, ignore_errors=True)  # the sets in it would be resumed
     sets = [part for setting in mesh for part in ("--set", setting)]
     out = run(ranks, "train_gpt", "--config", "tiny.toml", *sets, "--sample", "25")
     lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
@@ -59,6 +60,23 @@ def check_training(ranks, mesh):
     sample = out.split(b"sample:\n", 1)[1]
     assert len(sample) == 25 + 1, sample
     return [step["loss"] for step in steps], sample
+
+
+def check_resume():
+    """The same folder on another mesh goes on where it ended; --fresh asks first."""
+    more = ["--config", "tiny.toml", "--set", "mesh.dp=2", "--set", "train.steps=43"]
+    out = run(2, "train_gpt", *more).decode()
+    told = r"(?m)^resumed step 40 from \S+/checkpoints/step_000000040\.g001 \(age \d+s, 5/5 files verified, saved on .*row=2 col=2"
+    assert re.search(told, out), out
+    assert re.findall(r"(?m)^step (\d+)/43 .*ETA", out) == ["41", "42", "43"], out
+    assert re.search(r"(?m)^saved step_000000043\.g002: ", out), out
+    refused = subprocess.run([*MPIRUN, "-np", "2", PROGRAMS / "train_gpt", *more, "--fresh"], cwd=SCRATCH,
+                             capture_output=True, timeout=120)
+    assert refused.returncode == 78 and b"step_000000043.g002" in refused.stderr, refused
+    out = run(2, "train_gpt", *more, "--fresh", "--force").decode()
+    assert len(re.findall(r"(?m)^step +\d+/43 .*ETA", out)) == 43, out
+    held = re.search(r'dir = "(.*)"', (SCRATCH / "tiny.toml").read_text()).group(1)
+    assert list(pathlib.Path(held).glob("checkpoints/old.g*/step_000000043.g002/manifest.json")), held
 
 
 def check_dry_run():
@@ -107,6 +125,7 @@ def main():
         losses, _ = check_training(ranks, mesh)
         # Training amplifies rounding; the first steps are compared tightly in mesh_parity_test.
         assert all(abs(a / b - 1) < 1e-3 for a, b in zip(losses, serial)), (mesh, losses, serial)
+    check_resume()
     check_dry_run()
     check_help()
     print("all programs did what they should")

@@ -16,11 +16,13 @@ struct CommandLine {
   std::string config;                 ///< --config FILE; empty: none
   std::vector<std::string> settings;  ///< --set key=value, in the order given
   bool help = false, version = false, dry_run = false;
+  bool fresh = false;  ///< --fresh: begin at step 0, whatever has been saved
+  bool force = false;  ///< --force: with --fresh, move what has been saved out of the way
   Size sample = 0;  ///< --sample N; 0: no sample
 };
 
 /// Throws UsageError for an unknown option (with the nearest), a missing or repeated value, a --set
-/// without "=", or N < 1.
+/// without "=", N < 1, or --force without --fresh.
 CommandLine parse_command_line(int argc, char const* const* argv);
 
 /// What the options mean, one a line.

@@ -66,6 +66,20 @@ struct NcclSettings {
   int min_ctas = 0, max_ctas = 0;
 };
 
+/// Committed sets in a folder that every node sees.
+struct WarmTierSettings {
+  std::string path = "checkpoints";  ///< relative to run.dir, or absolute
+  Size every = 1000;                 ///< steps; 0: not by steps
+  double every_s = 1800;             ///< 0: not by time
+  int keep = 3;
+};
+
+struct CheckpointSettings {
+  std::string resume = "auto";  ///< auto, required or never
+  bool at_exit = true;
+  WarmTierSettings warm;
+};
+
 struct TrainSettings {
   ModelSettings model;
   MeshSettings mesh;
@@ -73,6 +87,7 @@ struct TrainSettings {
   StepSettings train;
   RunSettings run;
   NcclSettings nccl;
+  CheckpointSettings checkpoint;
 };
 
 /// Adds all keys, with ranges and help. `settings` must outlive the table.

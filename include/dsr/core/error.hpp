@@ -48,8 +48,14 @@ class OutOfMemory : public Error {
 /// reason. Exit code 74.
 class IoError : public Error {
  public:
-  using Error::Error;
+  explicit IoError(std::string const& text, int error_number = 0)
+      : Error(text), error_number_(error_number) {}
   int exit_code() const noexcept override { return 74; }
+  /// The system's (errno); 0 where no system call failed.
+  int error_number() const noexcept { return error_number_; }
+
+ private:
+  int error_number_;
 };
 
 /// A file's content is not what its format says; the text names file and offset. Exit code 65.

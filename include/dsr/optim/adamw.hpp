@@ -4,6 +4,7 @@
 ///
 ///     dsr::AdamW optimizer{parameters, {.weight_decay = 0.1}};
 ///     StepResult r = optimizer.step(tokens, lr, stream, exchange);      // gradients are reduced
+///     optimizer.visit_state(state);  …  optimizer.after_load(stream, exchange);
 #include <vector>
 
 #include "dsr/core/buffer.hpp"
@@ -45,6 +46,16 @@ class AdamW {
   Parameters& parameters() { return *parameters_; }
   Size steps() const { return steps_; }  ///< applied
   Size skipped() const { return skipped_; }
+  /// Adds all that training has besides gradients: "model/<name>", the masters or, where there are
+  /// none, the values, and the model's texts; the moments "optimizer/m/<name>" and
+  /// "optimizer/v/<name>"; and the text "optimizer/step", whose loading throws CorruptData if it is
+  /// not what saving writes. Tensors are accumulator_of(parameters' dtype): a state of an f32 run
+  /// fits a bf16 run. Must not move while the state is used.
+  void visit_state(State& state);
+  /// To be called when tensors of visit_state have been overwritten and before values are read:
+  /// rounds masters into the values, and with ZeRO-1 gathers them. Collective over the world.
+  void after_load(Stream& compute, Stream& exchange);
+
   /// Bytes of moments and master weights on this rank.
   Size state_bytes() const;
 
@@ -57,7 +68,13 @@ class AdamW {
     FlatRange range;
     Tensor m, v, master;
   };
+  bool has_masters() const { return accumulator_of(parameters_->dtype()) != parameters_->dtype(); }
   void start_masters();
+  Tensor values_of(Owned const& part) const;
+  /// Sends the values of an owned part to the ranks that share them, after compute's work.
+  void gather(Owned const& part, Stream& compute, Stream& exchange);
+  Owned const& owned_part(ParameterPlace const& place) const;
+  void add_parts(State& state, std::string const& prefix, Tensor Owned::*which) const;
   double gradient_norm(Size tokens, Stream& compute);
 
   Parameters* parameters_;

@@ -16,7 +16,9 @@
 
 #include "dsr/core/buffer.hpp"
 #include "dsr/mesh/mesh.hpp"
+#include "dsr/state/deal.hpp"
 #include "dsr/state/parameter.hpp"
+#include "dsr/state/state.hpp"
 #include "dsr/state/visitor.hpp"
 
 namespace dsr {
@@ -30,14 +32,8 @@ struct ParameterOptions {
   void validate() const;
 };
 
-/// A contiguous range of a flat buffer, in elements.
-struct FlatRange {
-  Size begin = 0, end = 0;
-  Size elements() const { return end - begin; }
-};
-
 struct Bucket {
-  FlatRange range;              ///< padding included
+  FlatRange range;              ///< in the flat buffer, padding included
   std::vector<int> parameters;  ///< indices into Parameters::all()
 };
 
@@ -84,6 +80,14 @@ class Parameters {
   /// Bytes of values plus gradients on this rank, padding included.
   Size local_bytes() const;
 
+  /// Who of the ranks with copies of a parameter's block stores, and with ZeRO-1 owns, which part.
+  Deal deal(ParameterPlace const& place) const;
+  /// Adds all values as "model/<name>", and the model's texts. For a model that is not trained:
+  /// what an optimizer adds holds them too, in full precision.
+  void visit_state(State& state) const;
+  /// Adds the model's texts alone, as "model/<name>".
+  void visit_texts(State& state) const;
+
   /// Enqueued on `stream`.
   void zero_gradients(Stream& stream);
   /// 64-bit hash of the bits of this rank's values, to compare replicas; padding left out. A
@@ -96,6 +100,7 @@ class Parameters {
   std::vector<ParameterPlace> places_;
   std::vector<FlatBuffer> flats_;
   std::vector<Buffer> buffers_;
+  std::vector<TextEntry> texts_;
 };
 
 }  // namespace dsr

@@ -19,6 +19,7 @@
 #include "dsr/optim/adamw.hpp"
 #include "dsr/optim/gradients.hpp"
 #include "dsr/optim/schedule.hpp"
+#include "dsr/state/state.hpp"
 #include "dsr/train/replay.hpp"
 
 namespace dsr {
@@ -65,9 +66,17 @@ class Trainer {
   void run_to(Size steps);
   /// Called after each step of run_to, on every rank.
   void on_step(std::function<void(StepMetrics const&)> callback) { on_step_ = std::move(callback); }
+  /// Called at the very end of each step of run_to, on every rank.
+  void between_steps(std::function<void()> callback) { between_steps_ = std::move(callback); }
   /// run_to evaluates every `every` steps and after the last one; `report` is called on every rank.
   void evaluate_every(Size every, Loader& loader, Size batches,
                       std::function<void(EvaluationMetrics const&)> report);
+
+  /// Adds all that a run goes on with: the optimizer's state, "data/cursor" and "train/step". The
+  /// trainer must outlive the state.
+  void visit_state(State& state);
+  /// To be called when such a state has been loaded. Collective over the world.
+  void after_load();
 
   Size steps_done() const { return steps_done_; }
   Pass& pass() { return *pass_; }
@@ -110,6 +119,7 @@ class Trainer {
   GradientReducer reducer_;
   Buffer totals_, totals_on_host_;
   std::function<void(StepMetrics const&)> on_step_;
+  std::function<void()> between_steps_;
   Evaluation evaluation_;
   Size steps_done_ = 0;
   bool gradients_are_zero_ = false, algorithms_are_shared_ = false;
