@@ -80,7 +80,7 @@ bool Checkpointer::save(State const& state, Size step) {
   // A rank whose own writer has ended may not begin the next save while another's is under way.
   double const busy = busy_ ? 1 : 0;
   if (all_reduce_value(busy, Reduce::max, runtime_->world()) > 0) return false;
-  if (writer_.joinable()) writer_.join();
+  collect();
   auto const start = Clock::now();
   SetName const name{step, generation_};
   auto staged = std::make_unique<Staged>();
@@ -184,11 +184,20 @@ void Checkpointer::commit(Staged& staged, std::vector<std::string> const& report
   }
 }
 
-std::optional<SaveReport> Checkpointer::finished() {
-  if (staged_ == nullptr || busy_) return std::nullopt;
+/// The save that has ended, if there is one, becomes a report.
+void Checkpointer::collect() {
+  if (staged_ == nullptr || busy_) return;
   if (writer_.joinable()) writer_.join();
-  std::unique_ptr<Staged> const done = std::move(staged_);
-  return done->report;
+  ended_.push_back(staged_->report);
+  staged_ = nullptr;
+}
+
+std::optional<SaveReport> Checkpointer::finished() {
+  collect();
+  if (ended_.empty()) return std::nullopt;
+  SaveReport const first = ended_.front();
+  ended_.pop_front();
+  return first;
 }
 
 std::optional<SaveReport> Checkpointer::wait() {

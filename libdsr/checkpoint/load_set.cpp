@@ -65,7 +65,8 @@ StoredTensor const& stored_tensor(Manifest const& manifest, StatePiece const& pi
     throw InvalidArgument(problem(directory + ": " + piece.name,
                                   std::string(name_of(tensor.dtype)) + " " + to_string(tensor.shape),
                                   std::string(name_of(piece.dtype)) + " " + to_string(piece.global) +
-                                      ", as the model has"));
+                                      ", as the model has",
+                                  "a run.dir of its own, or --fresh --force"));
   }
   throw InvalidArgument(problem(directory, "no tensor " + piece.name, "one of the model's"));
 }

@@ -71,7 +71,7 @@ bool TrainingCheckpoints::due() const {
 }
 
 void TrainingCheckpoints::after_step() {
-  if (auto const report = checkpointer_.finished()) tell(*report);
+  while (auto const report = checkpointer_.finished()) tell(*report);
   if (due()) save();
 }
 
@@ -103,11 +103,10 @@ void TrainingCheckpoints::tell(SaveReport const& report) {
 }
 
 void TrainingCheckpoints::finish() {
-  if (auto const report = checkpointer_.wait()) tell(*report);
-  if (settings_.at_exit && trainer_->steps_done() != saved_step_) {
-    save();
-    if (auto const report = checkpointer_.wait()) tell(*report);
-  }
+  while (auto const report = checkpointer_.wait()) tell(*report);
+  if (!settings_.at_exit || trainer_->steps_done() == saved_step_) return;
+  save();
+  while (auto const report = checkpointer_.wait()) tell(*report);
 }
 
 }  // namespace dsr

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "dsr/checkpoint/checkpointer.hpp"
 #include "dsr/comm/collectives.hpp"
@@ -192,18 +193,27 @@ TEST_CASE("old sets go when newer ones are acknowledged, and a save that fails l
   wait_for_all(test::runtime().world());
   CHECK(find_sets(system_files(), directory.path).size() == 2);
   wait_for_all(test::runtime().world());
+  // Reports wait until somebody asks.
+  for (Size step = 6; step <= 7; ++step) {
+    while (!checkpointer.save(run.state, step)) std::this_thread::yield();
+  }
+  auto const sixth = checkpointer.wait(), seventh = checkpointer.finished();
+  REQUIRE((sixth && seventh));
+  CHECK((sixth->name.step == 6 && seventh->name.step == 7));
+  CHECK_FALSE(checkpointer.finished());
+  wait_for_all(test::runtime().world());
   // The name is taken: this save cannot be made.
   if (test::runtime().rank() == 0)
-    std::filesystem::create_directory(directory.path + "/step_000000005.g001");
+    std::filesystem::create_directory(directory.path + "/step_000000008.g001");
   wait_for_all(test::runtime().world());
-  REQUIRE(checkpointer.save(run.state, 5));
+  REQUIRE(checkpointer.save(run.state, 8));
   auto const report = checkpointer.wait();
   REQUIRE(report);
   CHECK_FALSE(report->acknowledged);
   CHECK(report->reason == "it is there already");
   auto const resumed = checkpointer.load(run.state);
   REQUIRE(resumed);
-  CHECK(resumed->name.step == 4);
+  CHECK(resumed->name.step == 7);
 }
 
 }  // namespace dsr

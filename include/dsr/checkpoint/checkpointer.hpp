@@ -10,6 +10,7 @@
 /// A set is acknowledged when its manifest is on the disk and every rank knows it; older sets are
 /// pruned only then. A save that fails is a report, never an error: training goes on, older sets stay.
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -78,7 +79,7 @@ class Checkpointer {
   /// Copies the state and writes it beside training. False, and nothing is done, if a save is still
   /// under way on some rank. Collective.
   bool save(State const& state, Size step);
-  /// The report of a save that has ended since the last call.
+  /// The report of a save that has ended, each once, in order.
   std::optional<SaveReport> finished();
   /// Waits for a save that is under way.
   std::optional<SaveReport> wait();
@@ -89,6 +90,7 @@ class Checkpointer {
   void stage(State const& state, Staged& staged);
   void write(Staged& staged);
   void commit(Staged& staged, std::vector<std::string> const& reports);
+  void collect();
   std::vector<std::string> candidates();
   std::string faults(std::string const& directory, Manifest const& manifest);
   void set_aside(std::string const& directory, std::string const& reason);
@@ -101,6 +103,7 @@ class Checkpointer {
   Communicator group_;  // of the writing threads alone
   int generation_ = 1;
   std::unique_ptr<Staged> staged_;
+  std::deque<SaveReport> ended_;  // not asked for yet
   std::thread writer_;
   std::atomic<bool> busy_{false};
 };
