@@ -5,7 +5,6 @@
 #include <sstream>
 
 #include "dsr/checkpoint/checkpointer.hpp"
-#include "dsr/checkpoint/hash.hpp"
 #include "dsr/comm/agree.hpp"
 #include "dsr/comm/collectives.hpp"
 #include "dsr/core/error.hpp"
@@ -28,33 +27,6 @@ std::string age_text(double seconds) {
   else
     std::snprintf(text, sizeof text, "%lldd%02lldh", whole / 86400, whole / 3600 % 24);
   return text;
-}
-
-/// What is wrong with every `ranks`-th block, from `rank` on; empty: nothing.
-std::string wrong_block(FileSystem& files, std::string const& directory, Manifest const& manifest,
-                        int rank, int ranks) {
-  std::vector<std::byte> memory(static_cast<std::size_t>(kHashBlock_bytes));
-  Size number = 0;
-  for (StoredFile const& stored : manifest.files) {
-    std::string const path = directory + "/" + stored.name;
-    std::unique_ptr<File> const file = files.open(path);
-    if (file->size() != stored.bytes) {
-      return stored.name + " has " + std::to_string(file->size()) + " bytes instead of " +
-             std::to_string(stored.bytes);
-    }
-    for (std::size_t block = 0; block < stored.blocks.size(); ++block) {
-      if (number++ % ranks != rank) continue;
-      Size const offset = static_cast<Size>(block) * kHashBlock_bytes;
-      auto const bytes = std::span{memory}.first(
-          static_cast<std::size_t>(std::min(kHashBlock_bytes, stored.bytes - offset)));
-      bool const whole = file->read_at(offset, bytes) == std::ssize(bytes);
-      if (!whole || hash_text(bytes) != stored.blocks[block]) {
-        return to_string(
-            Fault{stored.name, static_cast<Size>(block), {}, "wrong hash"}, manifest);
-      }
-    }
-  }
-  return {};
 }
 
 StoredTensor const& stored_tensor(Manifest const& manifest, StatePiece const& piece,
@@ -133,12 +105,9 @@ void Checkpointer::set_aside(std::string const& directory, std::string const& re
 /// Every block is hashed by one rank; what the first of them found, on all.
 std::string Checkpointer::faults(std::string const& directory, Manifest const& manifest) {
   Communicator& world = runtime_->world();
-  std::string mine;
-  try {
-    mine = wrong_block(*files_, directory, manifest, world.rank(), world.size());
-  } catch (Error const& error) {
-    mine = error.what();
-  }
+  std::vector<Fault> const wrong =
+      verify_set(*files_, directory, manifest, {world.rank(), world.size()});
+  std::string const mine = wrong.empty() ? std::string{} : to_string(wrong.front(), manifest);
   for (std::string const& found : gather_texts(mine, world)) {
     if (!found.empty()) return found;
   }

@@ -30,11 +30,13 @@ Size block_end(StoredFile const& file, Size block) {
   return std::min(file.bytes, (block + 1) * kHashBlock_bytes);
 }
 
-/// Reads a file's blocks; each that is wrong becomes a fault.
-void check_blocks(File& file, Manifest const& manifest, std::size_t index,
-                  std::vector<std::byte>& memory, std::vector<Fault>& faults) {
+/// Reads a file's blocks, or a share of them; each that is wrong becomes a fault. `number` counts
+/// blocks over all files.
+void check_blocks(File& file, Manifest const& manifest, std::size_t index, BlockShare share,
+                  Size number, std::vector<std::byte>& memory, std::vector<Fault>& faults) {
   StoredFile const& stored = manifest.files[index];
   for (std::size_t block = 0; block < stored.blocks.size(); ++block) {
+    if (number++ % share.readers != share.reader) continue;
     Size const begin = static_cast<Size>(block) * kHashBlock_bytes;
     Size const end = block_end(stored, static_cast<Size>(block));
     memory.resize(static_cast<std::size_t>(end - begin));
@@ -55,7 +57,8 @@ void check_blocks(File& file, Manifest const& manifest, std::size_t index,
 }
 
 void check_file(FileSystem& files, std::string const& directory, Manifest const& manifest,
-                std::size_t index, std::vector<std::byte>& memory, std::vector<Fault>& faults) {
+                std::size_t index, BlockShare share, Size first, std::vector<std::byte>& memory,
+                std::vector<Fault>& faults) {
   StoredFile const& stored = manifest.files[index];
   std::string const path = directory + "/" + stored.name;
   auto const whole = [&](std::string reason) {
@@ -70,7 +73,7 @@ void check_file(FileSystem& files, std::string const& directory, Manifest const&
       return whole("has " + std::to_string(bytes) + " bytes instead of " +
                    std::to_string(stored.bytes));
     }
-    check_blocks(*file, manifest, index, memory, faults);
+    check_blocks(*file, manifest, index, share, first, memory, faults);
   } catch (IoError const& error) {
     whole(error.what());
   }
@@ -79,11 +82,14 @@ void check_file(FileSystem& files, std::string const& directory, Manifest const&
 }  // namespace
 
 std::vector<Fault> verify_set(FileSystem& files, std::string const& directory,
-                              Manifest const& manifest) {
+                              Manifest const& manifest, BlockShare share) {
   std::vector<Fault> faults;
   std::vector<std::byte> memory;
-  for (std::size_t i = 0; i < manifest.files.size(); ++i)
-    check_file(files, directory, manifest, i, memory, faults);
+  Size blocks = 0;
+  for (std::size_t i = 0; i < manifest.files.size(); ++i) {
+    check_file(files, directory, manifest, i, share, blocks, memory, faults);
+    blocks += std::ssize(manifest.files[i].blocks);
+  }
   return faults;
 }
 

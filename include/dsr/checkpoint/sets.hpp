@@ -66,10 +66,16 @@ struct Fault {
 /// "rank_00002.h5 block 7 (bytes 29360128-33554431): optimizer/m/…" or "rank_00003.h5 missing".
 std::string to_string(Fault const& fault, Manifest const& manifest);
 
-/// Reads every block of every file of a committed set and compares hashes; empty: sound. What
-/// cannot be read is a fault.
+/// Which blocks of a set one of several readers looks at: every `readers`-th, counted over all files,
+/// from `reader` on.
+struct BlockShare {
+  int reader = 0, readers = 1;
+};
+
+/// Reads every block of every file of a committed set, or a share of them, and compares hashes;
+/// empty: sound. What cannot be read is a fault; sizes of files are looked at by every reader.
 std::vector<Fault> verify_set(FileSystem& files, std::string const& directory,
-                              Manifest const& manifest);
+                              Manifest const& manifest, BlockShare share = {});
 
 /// Makes a set committed: manifest.tmp, sync, rename to manifest.json, sync of the directory. When
 /// it returns the set outlives a loss of power, provided that its files were synced. Throws
