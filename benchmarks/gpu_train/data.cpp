@@ -128,7 +128,8 @@ void dump(dsr::Parameters const& parameters, dsr::Loader& loader, DumpOptions co
                           {"sequence", options.job.sequence},
                           {"batch", loader.options().batch},
                           {"steps", options.steps},
-                          {"lr", options.lr}};
+                          {"lr", options.lr},
+                          {"lr_warm_up", options.lr_warm_up}};
   index["weights"] = write_weights(parameters, options.folder);
   write_batches(loader, options.steps, options.folder);
   File file{options.folder, "index.json"};

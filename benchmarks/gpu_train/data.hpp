@@ -23,6 +23,7 @@ struct DumpOptions {
   Job job;
   dsr::Size steps = 0;
   double lr = 0;
+  dsr::Size lr_warm_up = 0;
 };
 
 /// Writes the present weights and the batches of the loader's next steps; moves its cursor.

@@ -22,7 +22,7 @@ namespace {
 
 struct Settings {
   benchmark::Job job;
-  dsr::Size steps = 20, warm_up = 5;
+  dsr::Size steps = 20, warm_up = 5, lr_warm_up = 0;
   double lr = 3e-4;
   bool timed = true, deterministic = false, graphs = true;
   std::string algorithms, dump, device = "cuda", data = "uniform", recompute = "none";
@@ -38,6 +38,8 @@ Settings parse(int argc, char** argv) {
   app.add_flag("!--no_graphs", settings.graphs, "launch every kernel from the host");
   app.add_flag("--deterministic", settings.deterministic, "the same bits every time");
   app.add_option("--lr", settings.lr, "learning rate")->check(CLI::PositiveNumber);
+  app.add_option("--lr_warm_up", settings.lr_warm_up, "steps until the learning rate is reached")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--data", settings.data, "uniform, or bigram, which can be learnt")
       ->check(CLI::IsMember({"uniform", "bigram"}));
   app.add_option("--device", settings.device, "cuda, or cpu in f32")
@@ -65,7 +67,7 @@ dsr::PassOptions pass_options(Settings const& settings) {
 
 dsr::TrainerOptions trainer_options(Settings const& settings) {
   using dsr::AlgorithmChoice, dsr::Determinism;
-  return {.rate = {.lr = settings.lr},
+  return {.rate = {.lr = settings.lr, .warmup = settings.lr_warm_up},
           .pass = pass_options(settings),
           .check_every = 0,
           .graphs = settings.graphs ? dsr::Graphs::where_possible : dsr::Graphs::off,
@@ -105,7 +107,7 @@ dsr::Loader make_loader(Settings const& settings, dsr::Parameters const& paramet
                      mesh,
                      {.batch = batch, .micro_batch = job.micro_batch, .sequence = job.sequence}};
   if (!settings.dump.empty()) {
-    benchmark::dump(parameters, loader, {settings.dump, job, steps, settings.lr});
+    benchmark::dump(parameters, loader, {settings.dump, job, steps, settings.lr, settings.lr_warm_up});
     loader.rewind();
   }
   return loader;

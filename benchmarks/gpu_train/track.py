@@ -5,11 +5,13 @@
     python3 benchmarks/gpu_train/track.py --build build/cuda --steps 100
 
 gpu_train starts from its own weights and writes them and all batches (--dump); twin.py trains on
-them (--load), twice: as gpu_train does, and with each micro-batch cut in two, which changes nothing
-but rounding. How far the two runs of PyTorch are apart is what bf16 costs (autocast rounds the
-gradient of a weight for each micro-batch); gpu_train may be `--times` as far from the first, or
-`--least` where that is more, since two runs can agree by luck. The largest distance of a step may
-be five times `--least`. The data can be learnt, and the loss must fall by `--fall`: runs that learn
+them (--load), twice: as PyTorch does it, and with what changes nothing but rounding: each
+micro-batch cut in two (autocast rounds the gradient of a weight for each) and, on a GPU, the
+residual stream in bf16, as gpu_train has it. How far the two runs of PyTorch are apart is what bf16
+costs; gpu_train may be `--times` as far from the first, or `--least` where that is more, since two
+runs can agree by luck; the largest distance of a step may be five times `--least`. The learning
+rate rises over `--lr_warm_up` steps: without that PyTorch's own loss jumps for a step early on, and
+how high is a matter of the last bits. The data can be learnt, and the loss must fall by `--fall`: runs that learn
 nothing agree whatever is wrong with them.
 
 Prints a table and PASS or FAIL on standard error, one JSON object on standard output. Exit status:
@@ -67,12 +69,14 @@ def commands(options, folder):
     environment = ['env', f'LD_LIBRARY_PATH={options.libraries}'] if options.libraries else []
     ours = [*environment, str(program), '--model', options.model, '--sequence',
             str(options.sequence), '--steps', str(options.steps), '--warm_up', '0', '--data',
-            'bigram', '--lr', str(options.lr), '--device', options.device, '--dump', folder]
+            'bigram', '--lr', str(options.lr), '--lr_warm_up', str(options.lr_warm_up), '--device',
+            options.device, '--dump', folder]
     twin = [options.python, str(HERE / 'twin.py'), '--device', options.device, '--load', folder]
     def cut(parts):
         return ['--micro_batch', str(options.micro_batch // parts),
                 '--accumulation', str(options.accumulation * parts)]
-    return ours + cut(1), twin + cut(1), twin + cut(2)
+    rounding = ['--residual', 'bf16'] if options.device == 'cuda' else []
+    return ours + cut(1), twin + cut(1), twin + cut(2) + rounding
 
 
 def parse(words=None):
@@ -81,7 +85,7 @@ def parse(words=None):
     parser.add_argument('--python', default=sys.executable, help='an interpreter that has PyTorch')
     parser.add_argument('--model', choices=('124m', '1.3b', 'tiny'), default='124m')
     for name, default in (('sequence', 1024), ('micro_batch', 16), ('accumulation', 1),
-                          ('steps', 100)):
+                          ('steps', 100), ('lr_warm_up', 20)):
         parser.add_argument(f'--{name}', type=int, default=default)
     parser.add_argument('--lr', type=float, default=3e-4)
     parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda')
@@ -96,7 +100,7 @@ def parse(words=None):
 
 
 def show(report, ours, twin, other):
-    print('  step   gpu_train     PyTorch  difference  PyTorch, cut in two', file=sys.stderr)
+    print('  step   gpu_train     PyTorch  difference  PyTorch, rounded otherwise', file=sys.stderr)
     for step in [s for s in SHOWN if s < len(twin)] + [len(twin)]:
         a, b, c = (side[step - 1] for side in (ours, twin, other))
         print(f'{step:6} {a:11.5f} {b:11.5f} {a - b:+11.1e} {c - b:+11.1e}', file=sys.stderr)
@@ -113,10 +117,10 @@ def main():
         ours, twin, other = map(losses, commands(options, folder))
     report = judge(ours, twin, other, options)
     about = {key: getattr(options, key) for key in ('model', 'sequence', 'micro_batch',
-                                                    'accumulation', 'lr', 'device')}
+                                                    'accumulation', 'lr', 'lr_warm_up', 'device')}
     card = ask(('name', 'driver_version')) if options.device == 'cuda' else {}
     print(json.dumps({'card': card, **about, **report, 'gpu_train': ours, 'twin': twin,
-                      'twin_cut_in_two': other}))
+                      'twin_rounded_otherwise': other}))
     show(report, ours, twin, other)
     return 0 if report['result'] == 'PASS' else 1
 

@@ -10,7 +10,8 @@ user would want it fast: torch.compile of the whole model with its loss, autocas
 weights, cuDNN attention, fused AdamW, clipping at a global norm of 1.0, and `--warm_up` steps that
 compile. `--state bf16` keeps weights, gradients and moments in bf16 instead. `--load FOLDER` takes
 model, weights and batches from what `gpu_train --dump FOLDER` wrote, and trains on all of them
-(track.py); `--device cpu`, in f32 and not compiled, is for the test of that.
+(track.py); `--residual bf16` keeps the sum that runs through the blocks in bf16, as gpu_train does,
+where autocast has it in f32; `--device cpu`, in f32 and not compiled, is for the test of that.
 Exit code 75: PyTorch cannot be imported, or sees no GPU.
 """
 import argparse
@@ -56,6 +57,7 @@ class Block(nn.Module):
 class Gpt(nn.Module):
     def __init__(self, layers, hidden, heads, sequence, vocabulary=VOCABULARY):
         super().__init__()
+        self.residual = None
         self.tokens = nn.Embedding(vocabulary, hidden)
         self.positions = nn.Embedding(sequence, hidden)
         self.blocks = nn.ModuleList(Block(hidden, heads) for _ in range(layers))
@@ -70,6 +72,8 @@ class Gpt(nn.Module):
 
     def forward(self, tokens, targets):
         x = self.tokens(tokens) + self.positions(self.place)
+        if self.residual is not None:
+            x = x.to(self.residual)
         for block in self.blocks:
             x = block(x)
         logits = functional.linear(self.norm(x), self.tokens.weight)
@@ -143,6 +147,8 @@ def train(options):
     state = torch.bfloat16 if options.state == 'bf16' else torch.float32
     with torch.device(options.device):
         model = make_model(options, dump).to(state)
+    if options.residual == 'bf16':
+        model.residual = torch.bfloat16
     optimizer = make_optimizer(model, options.lr)
     mode = None if options.mode == 'default' else options.mode
     step_model = torch.compile(model, mode=mode) if cuda else model
@@ -161,6 +167,8 @@ def train(options):
             loss.backward()
             total += loss.detach()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for group in optimizer.param_groups:
+            group['lr'] = options.lr * min(1, (step + 1) / max(1, options.lr_warm_up))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         synchronize()
@@ -172,7 +180,8 @@ def train(options):
 def adopt(options, index):
     """Sizes that a dump decides; the batch may be cut into other micro-batches than it was."""
     options.model, options.sequence = index['model'], index['sequence']
-    options.warm_up, options.steps, options.lr = 0, index['steps'], index['lr']
+    options.warm_up, options.steps = 0, index['steps']
+    options.lr, options.lr_warm_up = index['lr'], index['lr_warm_up']
     if options.micro_batch * options.accumulation != index['batch']:
         sys.exit(f'twin.py: micro_batch * accumulation = {options.micro_batch} * '
                  f'{options.accumulation}, allowed products that are {index["batch"]}')
@@ -188,7 +197,11 @@ def parse():
                         help='of weights, gradients and moments')
     parser.add_argument('--mode', default='default', choices=(
         'default', 'max-autotune-no-cudagraphs', 'max-autotune'), help='of torch.compile')
+    parser.add_argument('--residual', choices=('f32', 'bf16'), default='f32',
+                        help='of the sum that runs through the blocks')
     parser.add_argument('--lr', type=float, default=3e-4)
+    parser.add_argument('--lr_warm_up', type=int, default=0,
+                        help='steps until the learning rate is reached')
     parser.add_argument('--load', help='folder that gpu_train --dump wrote')
     parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda')
     return parser.parse_args()
