@@ -6,6 +6,7 @@
 /// Source: the derivative of LayerNorm.
 #include "kernels/common/column_sums.cuh"
 #include "kernels/norm/row_part.cuh"
+#include "kernels/norm/short_rows.cuh"
 
 namespace dsr::kernels {
 namespace {
@@ -153,6 +154,8 @@ void whole_norm_backward(bf16_t const* dy, bf16_t const* x, float const* statist
 
 void norm_backward_sums(bf16_t const* dy, bf16_t const* x, float const* statistics, bf16_t const* gamma, float* sums,
                         float* dgamma, float* dbeta, void* partials, index_t rows, index_t features, stream_t stream) {
+  ShortRows const short_rows{dy, x, statistics, gamma, sums, static_cast<float*>(partials), rows, features};
+  if (are_short_rows(short_rows)) return short_rows_sums(short_rows, dgamma, dbeta, stream);
   launch({dy, x, statistics, gamma, nullptr, nullptr, sums, static_cast<float*>(partials), rows, features}, dgamma, dbeta,
          stream);
 }

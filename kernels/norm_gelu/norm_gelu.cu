@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// y = gelu((x − mean)·rstd·gamma + beta). A block owns a row and holds it in registers as it came,
 /// up to 8 pieces of 16 bytes a thread, all in flight together; rows of at most 2048 features need
-/// one warp and no barrier. Bytes per element: 4. Numerics: f32; mean first, then Σ(x − mean)² from
+/// one warp and no barrier, and a block takes two of them. Bytes per element: 4. Numerics: f32; mean first, then Σ(x − mean)² from
 /// registers. Source: Ba et al. 2016, arXiv:1607.06450; kernels/common/gelu.cuh.
 #include <type_traits>
 
@@ -28,13 +28,15 @@ struct Call {
   float eps;
   float* statistics;
   bf16_t* y;
-  index_t features;
+  index_t rows, features;
 };
 
 template <int Pieces, bool Aligned>
 __global__ void __launch_bounds__(kMostThreads, 2) norm_gelu_kernel(Call call) {
   __shared__ float shared[32];
-  index_t const row = blockIdx.x, at = row * call.features;
+  index_t const row = static_cast<index_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  if (row >= call.rows) return;  // a whole warp, of rows that need no barrier
+  index_t const at = row * call.features;
   uint4 in[Pieces];
   index_t const first = threadIdx.x * kVector, step = blockDim.x * kVector;
   auto const width = [&](int p) {
@@ -80,7 +82,7 @@ __global__ void __launch_bounds__(kMostThreads, 2) norm_gelu_kernel(Call call) {
     }
 #pragma unroll
     for (int i = 0; i < kVector; ++i) v[i] = gelu_of((v[i] - mean) * rstd * g[i] + b[i]);
-    write<Aligned>(call.y + at + column, pack(v), width(p));
+    write_away<Aligned>(call.y + at + column, pack(v), width(p));
   }
 }
 
@@ -88,11 +90,12 @@ __global__ void __launch_bounds__(kMostThreads, 2) norm_gelu_kernel(Call call) {
 
 void norm_gelu(bf16_t const* x, Affine const& affine, float eps, float* statistics, bf16_t* y,
                index_t rows, index_t features, stream_t stream) {
-  Call const call{x, affine, eps, statistics, y, features};
+  Call const call{x, affine, eps, statistics, y, rows, features};
   index_t const vectors = (features + kVector - 1) / kVector;
   auto const with = [&](auto pieces) {
-    auto const threads = static_cast<unsigned>((vectors + pieces * 32 - 1) / (pieces * 32) * 32);
-    auto const blocks = static_cast<unsigned>(rows);
+    auto const wide = static_cast<unsigned>((vectors + pieces * 32 - 1) / (pieces * 32) * 32);
+    dim3 const threads{wide, wide == 32 ? 2U : 1U};
+    auto const blocks = static_cast<unsigned>((rows + threads.y - 1) / threads.y);
     if (features % kVector == 0 && aligned({x, affine.gamma, affine.beta, y})) {
       norm_gelu_kernel<pieces(), true><<<blocks, threads, 0, stream>>>(call);
     } else {

@@ -81,10 +81,9 @@ struct Columns {
     return read<Aligned>(x + row * features + at(p), width(p));
   }
   /// A row of weights, zeros if there are none.
-  __device__ void weights(bf16_t const* from, int p, float (&to)[kVector]) const {
-    uint4 bits = make_uint4(0, 0, 0, 0);
-    if (from != nullptr && width(p) > 0) bits = read_shared<Aligned>(from + at(p), width(p));
-    unpack(bits, to);
+  __device__ uint4 weights(bf16_t const* from, int p) const {
+    if (from == nullptr || width(p) == 0) return make_uint4(0, 0, 0, 0);
+    return read_shared<Aligned>(from + at(p), width(p));
   }
 };
 
@@ -125,6 +124,12 @@ template <int Pieces, int Rows, bool Aligned>
 struct Worker {
   Columns<Pieces, Aligned> columns;
   float by_x[Pieces][kVector] = {}, by_one[Pieces][kVector] = {};
+  uint4 gamma, beta;  // where a thread has one piece: longer rows fill the registers by themselves
+
+  __device__ Worker(Call const& call) : columns{call.features} {
+    gamma = columns.weights(call.affine.gamma, 0);
+    beta = columns.weights(call.affine.beta, 0);
+  }
 
   /// d of some rows, and their parts of all sums.
   __device__ void sum(Call const& call, Fetched<Pieces, Rows, Aligned> const& in,
@@ -132,8 +137,8 @@ struct Worker {
 #pragma unroll
     for (int p = 0; p < Pieces; ++p) {
       float g[kVector], b[kVector];
-      columns.weights(call.affine.gamma, p, g);
-      columns.weights(call.affine.beta, p, b);
+      unpack(Pieces == 1 ? gamma : columns.weights(call.affine.gamma, p), g);
+      unpack(Pieces == 1 ? beta : columns.weights(call.affine.beta, p), b);
 #pragma unroll
       for (int r = 0; r < Rows; ++r) {
         float x[kVector];
@@ -171,7 +176,7 @@ struct Worker {
           float const normal = (x[i] - in.mean[r]) * in.rstd[r];
           x[i] = in.rstd[r] * (d[r][p][i] - (mean_d + normal * mean_x));
         }
-        write<Aligned>(call.dx + (first + r) * call.features + columns.at(p), pack(x),
+        write_away<Aligned>(call.dx + (first + r) * call.features + columns.at(p), pack(x),
                        columns.width(p));
       }
     }
@@ -205,7 +210,7 @@ __global__ void __launch_bounds__(kMostThreads) norm_gelu_backward_kernel(Call c
     shared[threadIdx.x / kMostWarps][threadIdx.x % kMostWarps] = make_float4(0, 0, 0, 0);
   }
   __syncthreads();
-  Worker<Pieces, Rows, Aligned> worker{{call.features}};
+  Worker<Pieces, Rows, Aligned> worker{call};
   index_t const step = static_cast<index_t>(gridDim.x) * Rows;
   index_t row = static_cast<index_t>(blockIdx.x) * Rows;
   Fetched<Pieces, Rows, Aligned> next;
