@@ -134,6 +134,16 @@ void control(Communicator& group, CollectiveCall call) {
   if (call.elements > 0 || call.operation == Collective::barrier) group.state().run_on_host(call);
 }
 
+void control_pair(Communicator& group, Collective operation, int peer, CollectiveCall call) {
+  if (peer < 0 || peer >= group.size() || peer == group.rank()) {
+    throw InvalidArgument(problem(std::string(name_of(operation)) + " of bytes over " + group.name() +
+                                      ", peer", std::to_string(peer), "another rank of it"));
+  }
+  call.operation = operation;
+  call.peer = peer;
+  control(group, call);
+}
+
 }  // namespace
 
 void all_gather(Tensor x, Tensor out, Communicator& group, Stream& stream) {
@@ -276,6 +286,15 @@ std::vector<std::string> gather_texts(std::string const& text, Communicator& gro
   for (std::size_t i = 0; i < ranks; ++i)
     texts[i] = all.substr(i * longest, static_cast<std::size_t>(lengths[i]));
   return texts;
+}
+
+void send_bytes(std::span<std::byte const> bytes, int to, Communicator& group) {
+  control_pair(group, Collective::send, to, {.x = bytes.data(), .elements = std::ssize(bytes)});
+}
+
+void receive_bytes(std::span<std::byte> bytes, int from, Communicator& group) {
+  control_pair(group, Collective::receive, from,
+               {.out = bytes.data(), .elements = std::ssize(bytes)});
 }
 
 }  // namespace dsr

@@ -58,6 +58,7 @@ Device Runtime::device() const { return state_->device; }
 int Runtime::threads() const { return state_->threads; }
 int Runtime::node_size() const { return state_->node.size; }
 int Runtime::node_rank() const { return state_->node.rank; }
+int Runtime::node_leader() const { return state_->node.leader; }
 std::string const& Runtime::host() const { return state_->node.host; }
 std::vector<int> const& Runtime::cores() const { return state_->node.cores; }
 Log const& Runtime::log() const { return state_->log; }

@@ -2,7 +2,14 @@
 /// Reads TOML texts and --set values into a KeyTable. The only file that includes toml++.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+// A text such as "[=" breaks what toml++ asserts, and is an ordinary error where it does not.
+// With NDEBUG it says __builtin_assume instead, and Clang would take that text for impossible.
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
+#define TOML_ASSERT(expr) static_assert(true)
+#define TOML_MAX_NESTED_VALUES 16  // kMostNestedValues
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 #include <algorithm>
 #include <sstream>
@@ -11,9 +18,12 @@
 #include "dsr/config/key_table.hpp"
 #include "dsr/core/error.hpp"
 #include "libdsr/config/assign.hpp"
+#include "libdsr/config/toml_depth.hpp"
 
 namespace dsr {
 namespace {
+
+static_assert(TOML_MAX_NESTED_VALUES == detail::kMostNestedValues);
 
 using detail::ConfigValue;
 
@@ -64,6 +74,13 @@ class TomlReader {
       : table_(table), file_name_(file_name), problems_(problems) {}
 
   void read(std::string_view text) {
+    if (Size const line = detail::line_of_deep_key(text); line > 0) {
+      problems_.push_back({static_cast<toml::source_index>(line), 1,
+                           problem(fmt::format("{}:{}", file_name_, line),
+                                   fmt::format("a key of more than {} parts", detail::kMostKeyParts),
+                                   fmt::format("at most {}", detail::kMostKeyParts))});
+      return;
+    }
     try {
       walk(toml::parse(text, file_name_), {});
     } catch (toml::parse_error const& error) {
@@ -114,7 +131,8 @@ ConfigValue setting_value(Key const& key, std::string_view text) {
   bool const takes_text = std::holds_alternative<std::string*>(key.target) ||
                           std::holds_alternative<std::vector<std::string>*>(key.target);
   if (takes_text && !quoted) return {std::string{text}, fmt::format("\"{}\"", text)};
-  if (text.find('\n') == text.npos) {  // a line break would start a second key
+  // A line break would start a second key.
+  if (text.find('\n') == text.npos && detail::line_of_deep_key(text) == 0) {
     try {
       toml::table const parsed = toml::parse(fmt::format("value = {}", text));
       return value_of(*parsed.get("value"));

@@ -117,21 +117,81 @@ void bind_nccl(KeyTable& table, NcclSettings& nccl) {
              .max = 64});
 }
 
-void bind_checkpoint(KeyTable& table, CheckpointSettings& checkpoint) {
-  table.add("checkpoint.resume", checkpoint.resume,
-            {.help = "auto: from the newest sound set, if there is one; required: or stop; never",
-             .choices = {"auto", "required", "never"}});
-  table.add("checkpoint.at_exit", checkpoint.at_exit, {.help = "the last step is saved too"});
-  WarmTierSettings& warm = checkpoint.warm;
+void bind_hot(KeyTable& table, HotTierSettings& hot) {
+  table.add("checkpoint.hot.path", hot.path,
+            {.help = "folder of each node's own, on its disk or in its memory; empty: off"});
+  table.add("checkpoint.hot.every", hot.every,
+            {.help = "a set is saved so often", .unit = "steps", .min = 1});
+  table.add("checkpoint.hot.keep", hot.keep, {.help = "sets that stay", .unit = "sets", .min = 2});
+  table.add("checkpoint.hot.partner", hot.partner,
+            {.help = "the next node keeps a copy of each node's files"});
+}
+
+void bind_warm(KeyTable& table, WarmTierSettings& warm) {
   table.add("checkpoint.warm.path", warm.path,
-            {.help = "folder of the sets, which every node sees; relative to run.dir"});
+            {.help = "folder that every node sees; relative to run.dir; empty: off"});
   table.add("checkpoint.warm.every", warm.every,
             {.help = "a set is saved so often; 0: not by steps", .unit = "steps", .min = 0});
   table.add("checkpoint.warm.every_s", warm.every_s,
             {.help = "and after so long, whichever comes first; 0: not by time",
              .unit = "s",
              .min = 0});
-  table.add("checkpoint.warm.keep", warm.keep, {.help = "sets that stay", .min = 2});
+  table.add("checkpoint.warm.keep", warm.keep,
+            {.help = "sets that stay", .unit = "sets", .min = 2});
+}
+
+void bind_cold(KeyTable& table, ColdTierSettings& cold) {
+  table.add("checkpoint.cold.path", cold.path,
+            {.help = "folder of compressed models that stay, which every node sees; relative to "
+                     "run.dir; empty: off"});
+  table.add("checkpoint.cold.every", cold.every,
+            {.help = "steps between milestones; 0: only the end", .unit = "steps", .min = 0});
+  table.add("checkpoint.cold.keep", cold.keep,
+            {.help = "sets that stay, not 1; 0: all", .unit = "sets", .min = 0});
+  table.add("checkpoint.cold.content", cold.content,
+            {.help = "weights alone, or all that a run goes on with",
+             .choices = {"weights", "all"}});
+  table.add("checkpoint.cold.dtype", cold.dtype,
+            {.help = "of weights; content all is stored as f32 whatever this is",
+             .choices = {"bf16", "f32"}});
+  table.add("checkpoint.cold.level", cold.level,
+            {.help = "of zstd: larger is smaller and slower", .min = 1, .max = 19});
+}
+
+void bind_checkpoint(KeyTable& table, CheckpointSettings& checkpoint) {
+  table.add("checkpoint.resume", checkpoint.resume,
+            {.help = "auto: from the newest sound set, if there is one; required: or stop; never",
+             .choices = {"auto", "required", "never"}});
+  table.add("checkpoint.staging_bytes", checkpoint.staging_bytes,
+            {.help = "memory of a rank into which its state is copied; less makes steps wait for "
+                     "the disk; 0: as much as it stores",
+             .unit = "bytes",
+             .min = 0});
+  table.add("checkpoint.limit_bytes_per_s", checkpoint.limit_bytes_per_s,
+            {.help = "most that a node writes; 0: no limit", .unit = "bytes/s", .min = 0});
+  table.add("checkpoint.threads", checkpoint.threads,
+            {.help = "of a rank, that copy, hash, compress and write", .min = 1, .max = 256});
+  table.add("checkpoint.verify", checkpoint.verify,
+            {.help = "what is hashed before a set is used: all of it, or what this mesh reads",
+             .choices = {"all", "used"}});
+  table.add("checkpoint.at_exit", checkpoint.at_exit,
+            {.help = "a warm set at the end, and on SIGTERM and SIGUSR1, which then end the run "
+                     "with exit code 75"});
+  table.add("checkpoint.lease_s", checkpoint.lease_s,
+            {.help = "a run whose lock has not moved for so long is taken to be dead",
+             .unit = "s",
+             .max = 86400,
+             .above = 0});
+  table.add("checkpoint.fragments", checkpoint.fragments,
+            {.help = "gradients saved between micro-batches; auto: if that pays at mttf_s",
+             .choices = {"off", "auto", "always"}});
+  table.add("checkpoint.mttf_s", checkpoint.mttf_s,
+            {.help = "mean time between failures of the job, for fragments",
+             .unit = "s",
+             .above = 0});
+  bind_hot(table, checkpoint.hot);
+  bind_warm(table, checkpoint.warm);
+  bind_cold(table, checkpoint.cold);
 }
 
 }  // namespace

@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "dsr/core/error.hpp"
+#include "dsr/io/file_system.hpp"
 #include "dsr/observe/format.hpp"
 
 namespace dsr {
@@ -25,6 +28,16 @@ std::vector<Metric> metrics_of(EvaluationMetrics const& evaluation) {
   return {{"step", evaluation.step}, {"val_loss", evaluation.val_loss}};
 }
 
+std::vector<Metric> metrics_of(CheckpointMetrics const& checkpoint) {
+  return {{"step", checkpoint.step},
+          {"checkpoint_tier", checkpoint.tier},
+          {"checkpoint_state", checkpoint.state},
+          {"checkpoint_stall_ms", checkpoint.stall_ms},
+          {"checkpoint_bytes", checkpoint.bytes},
+          {"checkpoint_write_gb_s", checkpoint.write_gb_s},
+          {"checkpoint_age_steps", checkpoint.age_steps}};
+}
+
 std::string json_line(std::span<Metric const> metrics) {
   nlohmann::ordered_json object = nlohmann::ordered_json::object();
   for (Metric const& metric : metrics) {
@@ -32,6 +45,34 @@ std::string json_line(std::span<Metric const> metrics) {
     std::visit([&](auto const& value) { object[std::string{metric.name}] = value; }, metric.value);
   }
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+namespace {
+
+/// Whether the file ends within a line. What cannot be read back, such as a pipe, does not.
+bool is_torn(std::string const& path) {
+  if (!file_exists(path)) return false;
+  try {
+    auto const file = system_files().open(path);
+    Size const bytes = file->size();
+    std::byte last{};
+    return bytes > 0 && file->read_at(bytes - 1, {&last, 1}) == 1 && last != std::byte{'\n'};
+  } catch (IoError const&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+MetricsWriter::MetricsWriter(std::string path, std::optional<int> generation)
+    : file_(path), generation_(generation) {
+  if (is_torn(path)) file_.line("");
+}
+
+void MetricsWriter::write(std::span<Metric const> metrics) {
+  std::vector<Metric> all{metrics.begin(), metrics.end()};
+  if (generation_) all.push_back({"generation", Size{*generation_}});
+  file_.line(json_line(all));
 }
 
 namespace {

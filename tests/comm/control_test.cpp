@@ -88,3 +88,17 @@ TEST_CASE("an error of one rank is the error of all") {
     CHECK(error.exit_code() == 65);
   }
 }
+
+TEST_CASE("bytes from one rank to another") {
+  Communicator& world = test::runtime().world();
+  int const n = world.size(), rank = world.rank();
+  std::vector<std::byte> bytes(3, static_cast<std::byte>(rank));
+  CHECK_THROWS_AS(send_bytes(bytes, rank, world), InvalidArgument);
+  CHECK_THROWS_AS(receive_bytes(bytes, n, world), InvalidArgument);
+  for (int to = 1; to < n; ++to) {
+    if (rank == 0) send_bytes(bytes, to, world);
+    if (rank != to) continue;
+    receive_bytes(bytes, 0, world);
+    CHECK(bytes == std::vector<std::byte>(3, std::byte{0}));
+  }
+}

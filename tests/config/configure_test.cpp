@@ -125,6 +125,35 @@ TEST_CASE("broken TOML and a key that is set twice have a line and a column") {
   CHECK(p.parse("\xff\xfe = 1").rfind("dsr: a.toml:1:", 0) == 0);
 }
 
+TEST_CASE("what toml++ takes for impossible is an ordinary error, in every kind of build") {
+  for (std::string_view const text : {"[=", "[[=", "[a.=", "a.=1", "mesh.dp={=}"}) {
+    INFO(text);
+    std::string const said = Program{}.parse(text);
+    CHECK(said.starts_with("dsr: a.toml:1:"));
+    CHECK(said.find("'='") != std::string::npos);
+  }
+}
+
+TEST_CASE("keys of many parts are refused before they exhaust the stack") {
+  std::string deep = "a";
+  for (int i = 0; i < 100'000; ++i) deep += ".a";
+  for (std::string const& text : {"[" + deep + "]", deep + " = 1", "x = {" + deep + " = 1}",
+                                  "x = [ # .\n" + deep + " = 1"}) {
+    std::string const said = Program{}.parse("# a comment. With. Dots.\n\n" + text);
+    CHECK(said.starts_with("dsr: a.toml:"));
+    CHECK(said.find("a key of more than 32 parts, allowed at most 32") != std::string::npos);
+  }
+  CHECK(Program{}.parse("\n\n" + deep).starts_with("dsr: a.toml:3: "));
+  // Dots in numbers, strings and comments are none of a key.
+  std::string dots;
+  for (int i = 0; i < 50; ++i) dots += " .";
+  for (std::string const& value : {"\"" + dots + "\\\"" + dots + "\"", "'" + dots + "'",
+                                   "\"\"\"" + dots + "\n\"" + dots + "\"\"\"", "1 #" + dots}) {
+    INFO(value);
+    CHECK(Program{}.parse("nothing = " + value).find("parts") == std::string::npos);
+  }
+}
+
 TEST_CASE("--set takes TOML values, and bare words where strings go") {
   Program p;
   CHECK(p.set("train.steps = 7") == "");

@@ -64,7 +64,26 @@ min_ctas = 2
 max_ctas = 8
 [checkpoint]
 resume = "required"
+staging_bytes = 4096
+limit_bytes_per_s = 1000000
+threads = 3
+verify = "used"
 at_exit = false
+lease_s = 2.5
+fragments = "always"
+mttf_s = 3600
+[checkpoint.hot]
+path = "/local"
+every = 5
+keep = 6
+partner = true
+[checkpoint.cold]
+path = "models"
+every = 10000
+keep = 7
+content = "all"
+dtype = "f32"
+level = 3
 [checkpoint.warm]
 path = "/fast/sets"
 every = 50
@@ -91,7 +110,7 @@ TEST_CASE("every key of a training file reaches its member") {
     CHECK_FALSE(key.origin.empty());
     CHECK_FALSE(key.options.help.empty());
   }
-  CHECK(table.keys().size() == 51);
+  CHECK(table.keys().size() == 68);
   CHECK((s.model.layers == 2 && s.model.hidden == 64 && s.model.heads == 8 && s.model.ffn == 100));
   CHECK((s.model.vocab == 257 && s.model.sequence == 32 && s.model.dropout == 0.25));
   CHECK_FALSE((s.model.bias || s.model.tied));
@@ -115,6 +134,12 @@ TEST_CASE("every key of a training file reaches its member") {
   CHECK((s.checkpoint.resume == "required" && !s.checkpoint.at_exit));
   CHECK((s.checkpoint.warm.path == "/fast/sets" && s.checkpoint.warm.every == 50));
   CHECK((s.checkpoint.warm.every_s == 60.5 && s.checkpoint.warm.keep == 4));
+  CheckpointSettings const& c = s.checkpoint;
+  CHECK((c.staging_bytes == 4096 && c.limit_bytes_per_s == 1'000'000 && c.threads == 3));
+  CHECK((c.verify == "used" && c.lease_s == 2.5 && c.fragments == "always" && c.mttf_s == 3600));
+  CHECK((c.hot.path == "/local" && c.hot.every == 5 && c.hot.keep == 6 && c.hot.partner));
+  CHECK((c.cold.path == "models" && c.cold.every == 10'000 && c.cold.keep == 7));
+  CHECK((c.cold.content == "all" && c.cold.dtype == "f32" && c.cold.level == 3));
 }
 
 TEST_CASE("ranges of training keys") {
@@ -149,12 +174,35 @@ TEST_CASE("ranges of training keys") {
                               "train.recompute=all",
                               "train.eval_every=-1",
                               "train.eval_batches=0",
-                              "train.seed=-1"}) {
+                              "train.seed=-1",
+                              "checkpoint.resume=maybe",
+                              "checkpoint.staging_bytes=-1",
+                              "checkpoint.limit_bytes_per_s=-1",
+                              "checkpoint.threads=0",
+                              "checkpoint.verify=none",
+                              "checkpoint.at_exit=2",
+                              "checkpoint.lease_s=0",
+                              "checkpoint.fragments=on",
+                              "checkpoint.mttf_s=0",
+                              "checkpoint.hot.every=0",
+                              "checkpoint.hot.keep=1",
+                              "checkpoint.hot.partner=next",
+                              "checkpoint.warm.every=-1",
+                              "checkpoint.warm.every_s=-1",
+                              "checkpoint.warm.keep=1",
+                              "checkpoint.cold.every=-1",
+                              "checkpoint.cold.keep=-1",
+                              "checkpoint.cold.content=weight",
+                              "checkpoint.cold.dtype=f16",
+                              "checkpoint.cold.level=0",
+                              "checkpoint.cold.level=20"}) {
     INFO(setting);
     CHECK_FALSE(refused(setting).empty());
   }
   CHECK(contains(refused("run.device=cdua"), "cuda"));
   CHECK(contains(refused("train.recompute=selectve"), "nearest selective"));
+  CHECK(contains(refused("checkpoint.cold.content=weight"), "nearest weights"));
+  CHECK(contains(refused("checkpoint.lease=3"), "nearest checkpoint.lease_s"));
 }
 
 TEST_CASE("a program adds keys of its own") {

@@ -46,6 +46,35 @@ TEST_CASE("the file has one object a line, with the documented keys in order") {
       "\n");
 }
 
+TEST_CASE("a resumed run appends, names its start, and ends a line that a crash has torn") {
+  TemporaryDirectory const directory;
+  std::string const path = directory.write("metrics.jsonl", "{\"step\":1}\n{\"st");
+  for (int const generation : {2, 3}) {
+    MetricsWriter writer{path, generation};
+    writer.write(EvaluationMetrics{.step = 1, .val_loss = 0.5});
+  }
+  CHECK(slurp(path) ==
+        "{\"step\":1}\n{\"st\n"
+        "{\"step\":1,\"val_loss\":0.5,\"generation\":2}\n"
+        "{\"step\":1,\"val_loss\":0.5,\"generation\":3}\n");
+  std::string const empty = directory.write("empty.jsonl", "");
+  MetricsWriter{empty}.write({{"a", Size{1}}});
+  CHECK(slurp(empty) == "{\"a\":1}\n");
+}
+
+TEST_CASE("what became of a save has keys of its own") {
+  CHECK(json_line(metrics_of(CheckpointMetrics{.step = 30,
+                                               .tier = "warm",
+                                               .state = "acknowledged",
+                                               .stall_ms = 1.5,
+                                               .bytes = 4096,
+                                               .write_gb_s = 0.25,
+                                               .age_steps = 2})) ==
+        R"({"step":30,"checkpoint_tier":"warm","checkpoint_state":"acknowledged",)"
+        R"("checkpoint_stall_ms":1.5,"checkpoint_bytes":4096,"checkpoint_write_gb_s":0.25,)"
+        R"("checkpoint_age_steps":2})");
+}
+
 TEST_CASE("numbers that are not finite are null, and bad UTF-8 is replaced") {
   double const nan = std::numeric_limits<double>::quiet_NaN();
   double const infinity = std::numeric_limits<double>::infinity();

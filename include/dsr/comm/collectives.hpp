@@ -10,6 +10,8 @@
 /// Throws      InvalidArgument before any communication if shapes, dtypes or devices do not fit;
 ///             CommError, when the stream is next waited for (at once on an inline one), if a peer
 ///             is lost or silent; the group is dead then, and says so whenever it is used
+#include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,5 +52,9 @@ double all_reduce_value(double value, Reduce operation, Communicator& group);
 std::string broadcast_text(std::string text, int root, Communicator& group);
 /// The texts of all ranks in rank order, on all ranks.
 std::vector<std::string> gather_texts(std::string const& text, Communicator& group);
+/// Bytes in host memory from one rank to another; both know how many. Throws InvalidArgument if there
+/// is no such rank or it is this one.
+void send_bytes(std::span<std::byte const> bytes, int to, Communicator& group);
+void receive_bytes(std::span<std::byte> bytes, int from, Communicator& group);
 
 }  // namespace dsr

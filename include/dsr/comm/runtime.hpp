@@ -64,6 +64,8 @@ class Runtime {
   /// Ranks on this node, and this rank's number among them.
   int node_size() const;
   int node_rank() const;
+  /// The world rank of the first of them.
+  int node_leader() const;
   std::string const& host() const;
   /// Numbers of the cores that this rank may use.
   std::vector<int> const& cores() const;

@@ -66,18 +66,45 @@ struct NcclSettings {
   int min_ctas = 0, max_ctas = 0;
 };
 
+/// Sets of every few steps, on a disk or in memory of each node's own.
+struct HotTierSettings {
+  std::string path;  ///< empty: off
+  Size every = 10;   ///< steps
+  int keep = 2;
+  bool partner = false;
+};
+
 /// Committed sets in a folder that every node sees.
 struct WarmTierSettings {
-  std::string path = "checkpoints";  ///< relative to run.dir, or absolute
+  std::string path = "checkpoints";  ///< relative to run.dir, or absolute; empty: off
   Size every = 1000;                 ///< steps; 0: not by steps
   double every_s = 1800;             ///< 0: not by time
   int keep = 3;
 };
 
+/// Models that stay.
+struct ColdTierSettings {
+  std::string path = "final";  ///< relative to run.dir, or absolute; empty: off
+  Size every = 0;              ///< steps between milestones; 0: only the end
+  int keep = 0;                ///< 0: all, else at least 2
+  std::string content = "weights";  ///< weights or all
+  std::string dtype = "bf16";       ///< bf16 or f32; all implies f32
+  int level = 1;                    ///< of zstd
+};
+
 struct CheckpointSettings {
   std::string resume = "auto";  ///< auto, required or never
+  Size staging_bytes = 0;       ///< of a rank; 0: all that it stores
+  Size limit_bytes_per_s = 0;   ///< of a node; 0: none
+  int threads = 1;
+  std::string verify = "all";  ///< all or used
   bool at_exit = true;
+  double lease_s = 30;
+  std::string fragments = "auto";  ///< off, auto or always
+  double mttf_s = 86400;
+  HotTierSettings hot;
   WarmTierSettings warm;
+  ColdTierSettings cold;
 };
 
 struct TrainSettings {

@@ -23,6 +23,9 @@ constexpr int kYields = 100;
 constexpr std::chrono::microseconds kSlowYield{200};
 constexpr std::chrono::microseconds kFirstSleep{20};
 constexpr std::chrono::microseconds kLongestSleep{100};
+// Who has waited for long, as a thread whose rank has written its file, sleeps for a hundredth of
+// that: polls each 100 µs would take a tenth of a core from those who compute.
+constexpr std::chrono::milliseconds kLongestAfterLong{2};
 
 }  // namespace
 
@@ -41,7 +44,10 @@ bool Backoff::pause() {
     return true;
   }
   auto const growth = std::chrono::microseconds(pauses_ - kYields);
-  std::this_thread::sleep_for(std::min(kLongestSleep, kFirstSleep + growth));
+  auto const waited = std::chrono::duration_cast<std::chrono::microseconds>(now - silent_since_);
+  auto const most =
+      std::clamp<std::chrono::microseconds>(waited / 100, kLongestSleep, kLongestAfterLong);
+  std::this_thread::sleep_for(std::min(most, kFirstSleep + growth));
   return true;
 }
 

@@ -44,6 +44,8 @@ Node find_node(MPI_Comm comm) {
   check_mpi(MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, world_rank, MPI_INFO_NULL, &here));
   check_mpi(MPI_Comm_size(here, &node.size));
   check_mpi(MPI_Comm_rank(here, &node.rank));
+  node.leader = world_rank;
+  check_mpi(MPI_Bcast(&node.leader, 1, MPI_INT, 0, here));
 
   cpu_set_t const mine = affinity();
   std::vector<cpu_set_t> all(static_cast<std::size_t>(node.size));

@@ -12,6 +12,7 @@ struct Node {
   std::string host;
   int size = 1;            ///< ranks on this node
   int rank = 0;            ///< this rank's number among them
+  int leader = 0;          ///< rank in `comm` of the first of them
   std::vector<int> cores;  ///< this rank's affinity mask
   int sharing = 1;         ///< ranks on this node with the same mask, this one included
 };
