@@ -26,6 +26,9 @@ find_package(Threads REQUIRED)
 find_package(HDF5C 1.10.8 QUIET)
 dsr_require(HDF5C_FOUND "HDF5 1.10.8 or newer (hdf5.h and its library)" "libhdf5-dev")
 
+find_package(Zstd 1.4 QUIET)
+dsr_require(Zstd_FOUND "Zstandard 1.4 or newer (zstd.h and its library)" "libzstd-dev")
+
 # Used by sources only, in header-only form.
 find_path(XXHASH_INCLUDE_DIR xxhash.h)
 mark_as_advanced(XXHASH_INCLUDE_DIR)

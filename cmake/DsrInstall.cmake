@@ -13,6 +13,7 @@ set(dsr_is_static OFF)
 if(dsr_type STREQUAL "STATIC_LIBRARY")
   set(dsr_is_static ON)
   install(FILES "${PROJECT_SOURCE_DIR}/cmake/FindCBLAS.cmake" "${PROJECT_SOURCE_DIR}/cmake/FindHDF5C.cmake"
+                "${PROJECT_SOURCE_DIR}/cmake/FindZstd.cmake"
           DESTINATION "${dsr_package_dir}")
   if(DSR_CUDA)
     install(FILES "${PROJECT_SOURCE_DIR}/cmake/FindNCCL.cmake" "${PROJECT_SOURCE_DIR}/cmake/FindCUDNN.cmake"

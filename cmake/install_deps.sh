@@ -21,10 +21,12 @@ openmpi-bin|command:mpirun
 libopenmpi-dev|command:mpicxx
 libopenblas-openmp-dev|file:lib*/*/openblas-openmp/libopenblas.so
 libhdf5-dev|file:include/*hdf5*
+libzstd-dev|file:include/zstd.h
 libxxhash-dev|file:include/xxhash.h
 python3-h5py|file:lib/python3*/*-packages/h5py
 catch2|file:include/catch2
 strace|command:strace
+clang|command:clang++
 libcli11-dev|file:include/CLI/CLI.hpp
 libtomlplusplus-dev|file:include/toml++/toml.h
 nlohmann-json3-dev|file:include/nlohmann/json.hpp

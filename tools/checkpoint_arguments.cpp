@@ -159,7 +159,7 @@ std::string usage() {
          "PATH is a run, a tier (a directory of sets) or a set. Where SET is a run or a tier, its\n"
          "newest committed set is meant. --json prints one object a line; --version, --help.\n\n"
          "exit code  0 done, 64 usage, 65 corrupt or no committed set, 74 input or output,\n"
-         "           78 does not fit\n";
+         "           75 a run is at work there (prune, rollback, view), 78 does not fit\n";
 }
 
 }  // namespace tool

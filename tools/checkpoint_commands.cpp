@@ -7,10 +7,13 @@
 #include <chrono>
 #include <dsr/checkpoint/container.hpp>
 #include <dsr/checkpoint/gpt2.hpp>
+#include <dsr/checkpoint/run_lock.hpp>
 #include <dsr/checkpoint/sets.hpp>
 #include <dsr/core/error.hpp>
 #include <dsr/observe/format.hpp>
+#include <filesystem>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -99,6 +102,35 @@ FoundSet one_set(Context const& context, std::string const& path) {
   throw dsr::CorruptData(corrupt ? sets.front().reason : problem(path, "no committed set"));
 }
 
+/// Keeps runs out of the folder of a run, a tier or a set for as long as it lives; where no lock is
+/// there no run is, and none is made. Throws LockError if a run is at work there.
+class RunsKeptOut {
+ public:
+  RunsKeptOut(Context const& context, std::string const& path) {
+    dsr::RunLockOptions const options{.lease_s = kLease_s, .say = progress};
+    std::filesystem::path folder = std::filesystem::absolute(path).lexically_normal();
+    if (!folder.has_filename()) folder = folder.parent_path();
+    // A set is at most in a tier in a run.
+    for (int level = 0; level < 3; ++level, folder = folder.parent_path()) {
+      if (context.arguments.effect == Effect::dry) return;
+      if (!is_locked(context.files, folder.string())) continue;
+      locks_.push_back(std::make_unique<dsr::RunLock>(context.files, folder.string(), options));
+    }
+  }
+
+ private:
+  static bool is_locked(dsr::FileSystem& files, std::string const& folder) {
+    try {
+      return dsr::lock_holder(files, folder).has_value();
+    } catch (dsr::IoError const&) {  // no run can be in what cannot be read; the command says so
+      return false;
+    }
+  }
+
+  static constexpr double kLease_s = 1;  // a run's own is longer, and counts
+  std::vector<std::unique_ptr<dsr::RunLock>> locks_;
+};
+
 int list(Context const& context) {
   for (FoundSet const& set : dsr::find_sets(context.files, context.arguments.paths[0])) {
     Contents const contents = contents_of(set, context.files);
@@ -121,6 +153,13 @@ int list(Context const& context) {
   return 0;
 }
 
+/// Bytes in the files: fewer than the elements have where they are compressed.
+Size stored_bytes(dsr::StoredTensor const& tensor) {
+  Size bytes = 0;
+  for (dsr::Slice const& slice : tensor.slices) bytes += slice.bytes;
+  return bytes;
+}
+
 int show(Context const& context) {
   FoundSet const set = one_set(context, context.arguments.paths[0]);
   for (dsr::StoredTensor const& tensor : set.manifest->tensors) {
@@ -130,12 +169,18 @@ int show(Context const& context) {
                          {"dtype", dsr::name_of(tensor.dtype)},
                          {"shape", std::vector<Size>(tensor.shape.begin(), tensor.shape.end())},
                          {"bytes", bytes},
-                         {"slices", tensor.slices.size()}});
+                         {"slices", tensor.slices.size()},
+                         {"codec", dsr::name_of(tensor.codec)},
+                         {"stored_bytes", stored_bytes(tensor)}});
       continue;
     }
-    context.print(tensor.name + "  " + std::string{dsr::name_of(tensor.dtype)} + "  " +
-                  to_string(tensor.shape) + "  " + dsr::format_bytes(bytes) + "  " +
-                  count(tensor.slices.size(), "slice"));
+    std::string line = tensor.name + "  " + std::string{dsr::name_of(tensor.dtype)} + "  " +
+                       to_string(tensor.shape) + "  " + dsr::format_bytes(bytes) + "  " +
+                       count(tensor.slices.size(), "slice");
+    if (tensor.codec != dsr::Codec::none)
+      line += "  " + dsr::format_bytes(stored_bytes(tensor)) + " by " +
+              std::string{dsr::name_of(tensor.codec)};
+    context.print(line);
   }
   return 0;
 }
@@ -231,6 +276,7 @@ std::set<std::string> tiers_to_prune(Context const& context) {
 }
 
 int prune(Context const& context) {
+  RunsKeptOut const kept_out{context, context.arguments.paths[0]};
   Arguments const& arguments = context.arguments;
   for (std::string const& tier : tiers_to_prune(context)) {
     std::vector<FoundSet> const sets = dsr::prunable(context.files, tier, arguments.keep);
@@ -242,6 +288,7 @@ int prune(Context const& context) {
 }
 
 int rollback(Context const& context) {
+  RunsKeptOut const kept_out{context, context.arguments.paths[0]};
   std::string const& run = context.arguments.paths[0];
   Size const step = context.arguments.step;
   std::vector<FoundSet> const sets = dsr::find_sets(context.files, run);
@@ -255,6 +302,7 @@ int rollback(Context const& context) {
 }
 
 int view(Context const& context) {
+  RunsKeptOut const kept_out{context, context.arguments.paths[0]};
   FoundSet const set = one_set(context, context.arguments.paths[0]);
   dsr::rewrite_view(context.files, set.directory, *set.manifest);
   print_set(context, "wrote", set.directory + "/" + dsr::kViewName);

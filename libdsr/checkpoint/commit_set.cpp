@@ -5,18 +5,20 @@
 #include "dsr/checkpoint/hashed_file.hpp"
 #include "dsr/checkpoint/sets.hpp"
 #include "dsr/core/error.hpp"
+#include "libdsr/checkpoint/copy_file.hpp"
 
 namespace dsr {
 namespace {
 
 constexpr char const* kDraftName = "manifest.tmp";
 
-/// Copies one file and compares the hashes of what was read.
-void copy_file(FileSystem& files, std::string const& from, std::string const& to,
-               StoredFile const& stored) {
+}  // namespace
+
+void detail::copy_file(FileSystem& files, std::string const& from, std::string const& to,
+                       StoredFile const& stored, RateLimit* limit) {
   std::string const path = from + "/" + stored.name;
   std::unique_ptr<File> const source = files.open(path);
-  HashedFile copy{files, to, stored.name, stored.bytes};
+  HashedFile copy{files, to, stored.name, stored.bytes, limit};
   std::vector<std::byte> memory(static_cast<std::size_t>(std::min(stored.bytes, kHashBlock_bytes)));
   for (Size at = 0; at < stored.bytes; at += kHashBlock_bytes) {
     auto const part = std::span{memory}.first(
@@ -36,8 +38,6 @@ void copy_file(FileSystem& files, std::string const& from, std::string const& to
   }
 }
 
-}  // namespace
-
 void write_durably(FileSystem& files, std::string const& path, std::string_view content) {
   std::unique_ptr<File> const file = files.create(path);
   file->write_at(0, std::as_bytes(std::span{content}));
@@ -46,8 +46,12 @@ void write_durably(FileSystem& files, std::string const& path, std::string_view 
 }
 
 void commit_manifest(FileSystem& files, std::string const& directory, Manifest const& manifest) {
+  commit_manifest_text(files, directory, to_text(manifest));
+}
+
+void commit_manifest_text(FileSystem& files, std::string const& directory, std::string_view text) {
   std::string const draft = directory + "/" + kDraftName;
-  write_durably(files, draft, to_text(manifest));
+  write_durably(files, draft, text);
   files.rename(draft, directory + "/" + kManifestName);
   files.sync_directory(directory);
 }
@@ -71,7 +75,7 @@ std::string copy_set(FileSystem& files, std::string const& directory, Manifest c
   if (!files.make_directory(copy))
     throw IoError(problem(copy, "something is there already", "a new set"));
   files.sync_directory(tier);
-  for (StoredFile const& stored : manifest.files) copy_file(files, directory, copy, stored);
+  for (StoredFile const& stored : manifest.files) detail::copy_file(files, directory, copy, stored);
   // A view that the manifest does not list is not copied but made from the manifest again.
   bool const has_view = files.exists(directory + "/" + kViewName);
   bool const listed = std::ranges::any_of(

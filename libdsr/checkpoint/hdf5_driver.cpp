@@ -48,8 +48,9 @@ herr_t query(H5FD_t const*, unsigned long* flags) {
 haddr_t allocate(H5FD_t* file, H5FD_mem_t type, hid_t, hsize_t size) {
   auto const bytes = static_cast<Size>(size);
   MemoryFile& memory = memory_of(file);
-  return static_cast<haddr_t>(type == H5FD_MEM_DRAW ? memory.allocate_payload(bytes)
-                                                    : memory.allocate_metadata(bytes));
+  Size const offset =
+      type == H5FD_MEM_DRAW ? memory.allocate_payload(bytes) : memory.allocate_metadata(bytes);
+  return offset < 0 ? HADDR_UNDEF : static_cast<haddr_t>(offset);
 }
 
 /// Space is not given twice: files are made once and never changed.
@@ -75,6 +76,7 @@ herr_t read(H5FD_t* file, H5FD_mem_t, hid_t, haddr_t address, size_t size, void*
 }
 
 herr_t write(H5FD_t* file, H5FD_mem_t, hid_t, haddr_t address, size_t size, void const* buffer) {
+  if (memory_of(file).holds_payload(static_cast<Size>(address))) return 0;  // is written elsewhere
   try {
     memory_of(file).written.write(static_cast<Size>(address), static_cast<std::byte const*>(buffer),
                                   static_cast<Size>(size));

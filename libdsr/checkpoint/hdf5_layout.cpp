@@ -63,7 +63,17 @@ std::vector<Container::Piece> SparseBytes::take() {
   return pieces;
 }
 
+Size MemoryFile::reserve_payload(Size bytes) {
+  payload_begin = payload_next = end;
+  end = payload_end = end + bytes;
+  return payload_begin;
+}
+
 Size MemoryFile::allocate_payload(Size bytes) {
+  if (payload_end > 0) {
+    if (bytes > payload_end - payload_next) return -1;
+    return std::exchange(payload_next, payload_next + bytes);
+  }
   Size const offset = round_up(end, kPayloadAlignment_bytes);
   end = offset + bytes;
   return offset;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// An HDF5 file that is laid out without a disk: HDF5 asks a driver of its own for space and writes
-/// metadata to it, and the driver keeps that in memory. Payload is given space and never written.
+/// metadata to it, and the driver keeps that in memory. Payload is given space and never kept.
 ///
 ///     Hdf5Layout layout{H5F_LIBVER_V18};
 ///     layout.make_groups("model/norm/weight/slice_0");
@@ -39,10 +39,15 @@ struct MemoryFile {
   Size end = 0;                  ///< of the space that was given out
   Size next = 0, chunk_end = 0;  ///< where metadata goes, before the next chunk is needed
   Size chunk_bytes = kPayloadAlignment_bytes;  ///< of the next chunk
+  Size payload_begin = 0, payload_next = 0, payload_end = 0;  ///< reserved for packed payload
 
   /// Payload begins at multiples of 4096. Metadata is kept together in chunks that double, so that
   /// a file has few pieces of it.
   Size allocate_payload(Size bytes);
+  /// From now on payload is packed, without alignment, into a range of this size at the end of what
+  /// was given out; where it begins. Once.
+  Size reserve_payload(Size bytes);
+  bool holds_payload(Size offset) const { return offset >= payload_begin && offset < payload_end; }
   Size allocate_metadata(Size bytes);
 };
 
@@ -62,6 +67,9 @@ class Hdf5Layout {
   /// Completes the file.
   void close();
   Size bytes() const { return memory_.end; }
+  Size reserve_payload(Size bytes) { return memory_.reserve_payload(bytes); }
+  /// Where the next payload in the reserved range will be.
+  Size payload_next() const { return memory_.payload_next; }
   std::vector<Container::Piece> take_pieces() { return memory_.written.take(); }
 
  private:

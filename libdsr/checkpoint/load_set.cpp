@@ -1,168 +1,192 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loading half of Checkpointer: candidates, verification by all ranks, filling in.
-#include <cmath>
+// The loading half of Checkpointer: the newest candidate that all ranks find sound.
+#include <algorithm>
+#include <cstdio>
 #include <ctime>
-#include <sstream>
 
 #include "dsr/checkpoint/checkpointer.hpp"
 #include "dsr/comm/agree.hpp"
 #include "dsr/comm/collectives.hpp"
 #include "dsr/core/error.hpp"
-#include "dsr/core/transfer.hpp"
-#include "dsr/state/pieces.hpp"
+#include "libdsr/checkpoint/checkpointer_parts.hpp"
+#include "libdsr/checkpoint/pool.hpp"
+#include "libdsr/checkpoint/set_loader.hpp"
 
 namespace dsr {
+
+using detail::Candidate;
+using detail::Outcome;
+using detail::OutcomeKind;
+
 namespace {
 
-/// "45s", "4m12s", "3h05m", "2d04h".
-std::string age_text(double seconds) {
-  auto const whole = static_cast<long long>(std::max(0.0, seconds));
-  char text[32];
-  if (whole < 60)
-    std::snprintf(text, sizeof text, "%llds", whole);
-  else if (whole < 3600)
-    std::snprintf(text, sizeof text, "%lldm%02llds", whole / 60, whole % 60);
-  else if (whole < 86400)
-    std::snprintf(text, sizeof text, "%lldh%02lldm", whole / 3600, whole / 60 % 60);
-  else
-    std::snprintf(text, sizeof text, "%lldd%02lldh", whole / 86400, whole / 3600 % 24);
-  return text;
+using detail::JobFiles;
+using detail::OpenSet;
+using detail::StatePlan;
+
+/// Read once, by the rank that holds it, and parsed by all.
+Outcome open_set(JobFiles const& job, Candidate const& candidate, OpenSet& set) {
+  std::string const path = candidate.directory() + "/" + kManifestName;
+  Outcome const read = agreed(detail::attempt([&] {
+                                if (job.runtime.rank() == candidate.holder)
+                                  set.text = read_text(job.files, path, kManifestMost_bytes);
+                              }),
+                              job.world());
+  if (!read.fine()) return {read.text, OutcomeKind::corrupt};
+  set.text = broadcast_text(std::move(set.text), candidate.holder, job.world());
+  Outcome const parsed = detail::attempt([&] {
+    set.manifest = parse_manifest(set.text, path);
+    SetName const name{set.manifest.step, set.manifest.generation};
+    if (name != candidate.name)
+      throw CorruptData(
+          problem(path, "the manifest of " + to_string(name), to_string(candidate.name)));
+  });
+  return parsed;
 }
 
-StoredTensor const& stored_tensor(Manifest const& manifest, StatePiece const& piece,
-                                  std::string const& directory) {
-  for (StoredTensor const& tensor : manifest.tensors) {
-    if (tensor.name != piece.name) continue;
-    if (tensor.shape == piece.global && tensor.dtype == piece.dtype) return tensor;
-    throw InvalidArgument(problem(directory + ": " + piece.name,
-                                  std::string(name_of(tensor.dtype)) + " " + to_string(tensor.shape),
-                                  std::string(name_of(piece.dtype)) + " " + to_string(piece.global) +
-                                      ", as the model has",
-                                  "a run.dir of its own, or --fresh --force"));
+/// The blocks that this rank hashes: all of its share, or those that it reads itself.
+BlockShare share_of(JobFiles const& job, Candidate const& candidate, Verify verify,
+                    StatePlan const& plan, std::vector<bool> const& node_files) {
+  if (verify == Verify::used) {
+    auto const blocks = plan.blocks();
+    return {.wanted = [blocks](std::size_t file, Size block) {
+      return static_cast<bool>(blocks[file][static_cast<std::size_t>(block)]);
+    }};
   }
-  throw InvalidArgument(problem(directory, "no tensor " + piece.name, "one of the model's"));
+  int const rank = job.runtime.rank();
+  if (candidate.place.tier != Tier::hot) return {rank, job.runtime.size(), {}};
+  int const node = job.nodes.of(rank);
+  return {job.nodes.place(rank), static_cast<int>(job.nodes.ranks(node).size()),
+          [node_files](std::size_t file, Size) { return static_cast<bool>(node_files[file]); }};
 }
+
+/// For each file, whether this node's ranks verify it; what nodes lack is there afterwards.
+Outcome pool(JobFiles const& job, Candidate const& candidate, OpenSet const& set,
+             StatePlan const& plan, std::vector<bool>& node_files) {
+  if (candidate.place.tier != Tier::hot) return {};
+  std::vector<bool> needed;
+  for (std::vector<bool> const& blocks : plan.blocks())
+    needed.push_back(std::ranges::find(blocks, true) != blocks.end());
+  detail::Pooled pooled = pool_files(job, candidate, set.manifest, set.text, needed);
+  node_files = std::move(pooled.mine);
+  return pooled.outcome;
+}
+
+/// Whether the error is the set's own fault; else it may be sound, and stays.
+bool blames_set(Outcome const& outcome) { return outcome.kind == OutcomeKind::corrupt; }
 
 }  // namespace
 
-std::string to_string(ResumedSet const& set) {
-  std::string const files = std::to_string(set.files) + "/" + std::to_string(set.files);
-  return "resumed step " + std::to_string(set.name.step) + " from " + set.directory + " (age " +
-         age_text(set.age_s) + ", " + files + " files verified, saved on " + set.mesh + ")";
-}
-
-/// Directories of the committed sets, newest first, as rank 0 sees them.
-std::vector<std::string> Checkpointer::candidates() {
-  std::string lines;
-  agree(runtime_->world(), [&] {
-    if (runtime_->rank() != 0) return;
-    std::vector<FoundSet> const sets = sets_of_tier(*files_, options_.directory);
-    for (auto set = sets.rbegin(); set != sets.rend(); ++set) {
-      if (set->committed)
-        lines += set->directory + "\n";
-      else if (!set->reason.empty())
-        set_aside(set->directory, set->reason);
-    }
-  });
-  std::istringstream text{broadcast_text(lines, 0, runtime_->world())};
-  std::vector<std::string> found;
-  for (std::string line; std::getline(text, line);) found.push_back(line);
-  return found;
-}
-
 std::optional<SetName> Checkpointer::newest() {
-  std::vector<std::string> const found = candidates();
+  std::vector<Candidate> const found = list_candidates(parts_->job, parts_->places);
   if (found.empty()) return std::nullopt;
-  return parse_set_name(std::string_view{found.front()}.substr(found.front().rfind('/') + 1));
+  return found.front().name;
 }
 
 void Checkpointer::move_away() {
-  agree(runtime_->world(), [&] {
-    if (runtime_->rank() != 0) return;
-    char name[16];
-    std::snprintf(name, sizeof name, "old.g%03d", generation_);
-    std::string const to = options_.directory + "/" + name;
-    files_->make_directory(to);
-    for (FoundSet const& set : sets_of_tier(*files_, options_.directory))
-      files_->rename(set.directory, to + "/" + to_string(set.name));
-    files_->sync_directory(to);
-    files_->sync_directory(options_.directory);
-  });
-}
-
-/// Rank 0 alone.
-void Checkpointer::set_aside(std::string const& directory, std::string const& reason) {
-  std::string const name = directory.substr(directory.rfind('/') + 1);
-  runtime_->log().warn("checkpoint " + name + " is not used: " + reason);
-  try {
-    files_->rename(directory, parent_directory(directory) + "/corrupt." + name);
-    files_->sync_directory(parent_directory(directory));
-  } catch (Error const& error) {
-    runtime_->log().warn(error.what());
+  char name[16];
+  std::snprintf(name, sizeof name, "old.g%03d", generation_);
+  for (detail::TierPlace const& place : parts_->places) {
+    agree(runtime_->world(), [&] {
+      if (!parts_->job.acts(place)) return;
+      std::string const to = place.directory + "/" + name;
+      files_->make_directory(to);
+      for (FoundSet const& set : sets_of_tier(*files_, place.directory))
+        files_->rename(set.directory, to + "/" + to_string(set.name));
+      files_->sync_directory(to);
+      files_->sync_directory(place.directory);
+    });
   }
-}
-
-/// Every block is hashed by one rank; what the first of them found, on all.
-std::string Checkpointer::faults(std::string const& directory, Manifest const& manifest) {
-  Communicator& world = runtime_->world();
-  std::vector<Fault> const wrong =
-      verify_set(*files_, directory, manifest, {world.rank(), world.size()});
-  std::string const mine = wrong.empty() ? std::string{} : to_string(wrong.front(), manifest);
-  for (std::string const& found : gather_texts(mine, world)) {
-    if (!found.empty()) return found;
-  }
-  return {};
 }
 
 std::optional<ResumedSet> Checkpointer::load(State& state) {
-  for (std::string const& directory : candidates()) {
-    std::string text;
-    agree(runtime_->world(), [&] {
-      if (runtime_->rank() == 0)
-        text = read_text(*files_, directory + "/" + kManifestName, kManifestMost_bytes);
-    });
-    text = broadcast_text(text, 0, runtime_->world());
-    Manifest const manifest = parse_manifest(text, directory + "/" + kManifestName);
-    std::string const wrong = faults(directory, manifest);
-    if (!wrong.empty()) {
-      if (runtime_->rank() == 0) set_aside(directory, wrong);
-      continue;
-    }
-    agree(runtime_->world(), [&] { fill_in(directory, manifest, state); });
-    double const now = static_cast<double>(std::time(nullptr));
-    return ResumedSet{.directory = directory,
-                      .name = {manifest.step, manifest.generation},
-                      .mesh = manifest.mesh,
-                      .age_s = now - manifest.saved_unix,
-                      .files = static_cast<int>(manifest.files.size())};
+  if (writer_.joinable()) writer_.join();  // what it writes is in the memory that loading borrows
+  overwritten_ = false;
+  for (Candidate const& candidate : list_candidates(parts_->job, parts_->places)) {
+    if (auto resumed = load_one(candidate, state)) return resumed;
   }
+  bool const changed = all_reduce_value(overwritten_ ? 1 : 0, Reduce::max, runtime_->world()) > 0;
+  agree(runtime_->world(), [&] {
+    if (changed)
+      throw CorruptData(problem("checkpoint", "no set is sound, and a part of one is in the state",
+                                "a sound one"));
+  });
   return std::nullopt;
 }
 
-/// Looks everything up before anything is changed.
-void Checkpointer::fill_in(std::string const& directory, Manifest const& manifest, State& state) {
-  std::vector<StatePiece> const pieces = wanted_by(state, *mesh_);
-  std::vector<StoredTensor const*> sources;
-  Size most = 0;
-  for (StatePiece const& piece : pieces) {
-    sources.push_back(&stored_tensor(manifest, piece, directory));
-    most = std::max(most, piece.local.bytes());
+/// Verifies and reads. Of what is damaged on one node another may have a good copy.
+Outcome Checkpointer::read_set(Candidate const& candidate, detail::OpenSet const& set,
+                               detail::StatePlan const& plan, State& state) {
+  JobFiles const& job = parts_->job;
+  std::vector<Fault> faults;
+  Outcome const first = read_pooled(candidate, set, plan, state, faults);
+  bool const again = blames_set(first) && candidate.place.tier == Tier::hot &&
+                     drop_damaged(job, candidate, faults);
+  if (!again) return first;
+  Outcome const second = read_pooled(candidate, set, plan, state, faults);
+  if (second.fine() && runtime_->rank() == 0) {
+    runtime_->log().warn("checkpoint " + text_of(candidate) + ": " + first.text +
+                         ": another node's copy is used");
   }
-  for (TextEntry const& entry : state.texts()) {
-    if (!manifest.state.contains(entry.name))
-      throw InvalidArgument(problem(directory, "no text " + entry.name, "one of the run's"));
+  return blames_set(second) ? first : second;
+}
+
+/// The state is unchanged unless the outcome is fine or overwritten_ is set.
+Outcome Checkpointer::read_pooled(Candidate const& candidate, detail::OpenSet const& set,
+                                  detail::StatePlan const& plan, State& state,
+                                  std::vector<Fault>& faults) {
+  JobFiles const& job = parts_->job;
+  std::vector<bool> node_files;
+  Outcome const pooled = pool(job, candidate, set, plan, node_files);
+  if (!pooled.fine()) return pooled;
+  std::optional<detail::SetLoader> loader;
+  Outcome const verified =
+      agreed(detail::attempt([&] {
+               loader.emplace(*files_, candidate.directory(), set.manifest, plan, state, *mesh_,
+                              staging_.lend(),
+                              share_of(job, candidate, options_.verify, plan, node_files));
+               if (loader->in_place()) overwritten_ = true;
+               faults = loader->verify();
+               if (!faults.empty()) throw CorruptData(to_string(faults.front(), set.manifest));
+             }),
+             job.world());
+  if (!verified.fine()) return verified;
+  agree(job.world(), [&] { loader->fill_in(); });
+  return {};
+}
+
+/// Nullopt if the set is not used; a warning has said why, and it is set aside if it is to blame.
+std::optional<ResumedSet> Checkpointer::load_one(Candidate const& candidate, State& state) {
+  JobFiles const& job = parts_->job;
+  OpenSet set;
+  Outcome outcome = open_set(job, candidate, set);
+  std::optional<StatePlan> plan;
+  if (outcome.fine()) {
+    Outcome const fits = agreed(
+        detail::attempt([&] { plan.emplace(set.manifest, text_of(candidate), state, *mesh_); }),
+        job.world());
+    if (!fits.fine() && candidate.place.tier == Tier::cold) return std::nullopt;  // weights alone
+    agree(job.world(), [&] {
+      if (!fits.fine()) throw InvalidArgument(fits.text);
+    });
+    if (plan->fresh() && candidate.place.tier == Tier::cold) return std::nullopt;
+    outcome = read_set(candidate, set, *plan, state);
   }
-  Buffer const memory = Buffer::pinned(most);
-  Stream stream{mesh_->device()};
-  for (std::size_t i = 0; i < pieces.size(); ++i) {
-    StatePiece const& piece = pieces[i];
-    Tensor const host{memory.data(), piece.local.shape(), piece.dtype, kCpu};
-    read_part(*files_, directory, manifest, *sources[i], piece.box,
-              {static_cast<std::byte*>(memory.data()), static_cast<std::size_t>(host.bytes())});
-    transfer(host, piece.local, stream);
-    stream.synchronize();
+  if (!outcome.fine()) {
+    if (blames_set(outcome))
+      set_aside(job, candidate, outcome.text);
+    else if (runtime_->rank() == 0)
+      runtime_->log().warn("checkpoint " + text_of(candidate) + " is not used: " + outcome.text);
+    return std::nullopt;
   }
-  for (TextEntry const& entry : state.texts()) entry.load(manifest.state.at(entry.name));
+  return ResumedSet{.directory = candidate.directory(),
+                    .name = candidate.name,
+                    .mesh = set.manifest.mesh,
+                    .age_s = static_cast<double>(std::time(nullptr)) - set.manifest.saved_unix,
+                    .files = static_cast<int>(set.manifest.files.size()),
+                    .tier = candidate.place.tier,
+                    .content_hash = content_hash(set.manifest),
+                    .fresh_start = plan->fresh()};
 }
 
 }  // namespace dsr

@@ -40,14 +40,15 @@ class Node {
   [[noreturn]] void refuse(std::string const& found, std::string const& allowed) const {
     throw CorruptData(problem(*path_ + ": " + (key_.empty() ? "manifest" : key_), found, allowed));
   }
-  /// An object with these keys and no other.
-  void require_keys(std::span<std::string_view const> keys) const {
+  bool has(std::string_view key) const { return value_->contains(key); }
+  /// An object with these keys and no other, but perhaps the optional one.
+  void require_keys(std::span<std::string_view const> keys, std::string_view optional = {}) const {
     if (!value_->is_object()) refuse(value_->type_name(), "an object");
     for (std::string_view const key : keys) {
       if (!value_->contains(key)) refuse("no key " + std::string{key}, "all keys");
     }
     for (auto const& [key, value] : value_->items()) {
-      if (std::ranges::find(keys, key) == keys.end()) {
+      if (std::ranges::find(keys, key) == keys.end() && (optional.empty() || key != optional)) {
         refuse("the key " + in_quotes(key), "keys of the format");
       }
     }
@@ -117,6 +118,16 @@ DType dtype_of(Node const& node) {
   node.refuse(in_quotes(name), "u8, i32, i64, bf16, f32, f64");
 }
 
+/// Sets that have nothing compressed need not say so.
+Codec codec_of(Node const& tensor) {
+  if (!tensor.has("codec")) return Codec::none;
+  std::string const name = tensor["codec"].text();
+  for (Codec const codec : {Codec::none, Codec::shuffle_zstd}) {
+    if (name == name_of(codec)) return codec;
+  }
+  tensor["codec"].refuse(in_quotes(name), "none, shuffle-zstd");
+}
+
 StoredFile file_of(Node const& node) {
   static constexpr std::array<std::string_view, 4> kKeys{"name", "bytes", "hash", "blocks"};
   node.require_keys(kKeys);
@@ -140,11 +151,12 @@ Slice slice_of(Node const& node) {
 
 StoredTensor tensor_of(Node const& node) {
   static constexpr std::array<std::string_view, 4> kKeys{"name", "shape", "dtype", "slices"};
-  node.require_keys(kKeys);
+  node.require_keys(kKeys, "codec");
   StoredTensor tensor{.name = node["name"].text(),
                       .shape = shape_of(node["shape"]),
                       .dtype = dtype_of(node["dtype"]),
-                      .slices = {}};
+                      .slices = {},
+                      .codec = codec_of(node)};
   node["slices"].for_each([&](Node const& slice) { tensor.slices.push_back(slice_of(slice)); });
   return tensor;
 }
@@ -187,10 +199,12 @@ nlohmann::ordered_json to_json(StoredTensor const& tensor) {
                       {"start", sizes_of(slice.box.begin)},
                       {"count", sizes_of(slice.box.count)}});
   }
-  return {{"name", tensor.name},
-          {"shape", sizes_of(tensor.shape)},
-          {"dtype", name_of(tensor.dtype)},
-          {"slices", std::move(slices)}};
+  nlohmann::ordered_json object{{"name", tensor.name},
+                                {"shape", sizes_of(tensor.shape)},
+                                {"dtype", name_of(tensor.dtype)}};
+  if (tensor.codec != Codec::none) object["codec"] = name_of(tensor.codec);
+  object["slices"] = std::move(slices);
+  return object;
 }
 
 /// "key": [ one element a line ],

@@ -110,6 +110,25 @@ Size bytes_of(Shape const& shape, DType dtype) {
   return bytes;
 }
 
+/// What is read needs no more memory than a chunk, and what is stored is no longer than its
+/// elements could become.
+std::string fault_of_size(Slice const& slice, StoredTensor const& tensor, std::string const& key) {
+  Size const plain = bytes_of(slice.box.count, tensor.dtype);
+  if (tensor.codec == Codec::none) {
+    return slice.bytes == plain
+               ? ""
+               : fault(key + ".bytes", std::to_string(slice.bytes), std::to_string(plain));
+  }
+  if (plain > kChunkMost_bytes) {
+    return fault(key + ".count", std::to_string(plain) + " bytes",
+                 std::to_string(kChunkMost_bytes) + ", as it is compressed");
+  }
+  Size const most = encoded_bound(plain);
+  if (slice.bytes >= 1 && slice.bytes <= most) return {};
+  return fault(key + ".bytes", std::to_string(slice.bytes),
+               "1 to " + std::to_string(most) + ", of compressed " + std::to_string(plain));
+}
+
 std::string fault_of_slice(Slice const& slice, StoredTensor const& tensor,
                            std::vector<StoredFile> const& files, std::string const& key) {
   if (slice.file < 0 || slice.file >= std::ssize(files)) {
@@ -126,10 +145,8 @@ std::string fault_of_slice(Slice const& slice, StoredTensor const& tensor,
       return fault(key, to_string(slice.box), "elements of " + to_string(tensor.shape));
     }
   }
-  Size const wanted = bytes_of(slice.box.count, tensor.dtype);
-  if (slice.bytes != wanted) {
-    return fault(key + ".bytes", std::to_string(slice.bytes), std::to_string(wanted));
-  }
+  std::string const size = fault_of_size(slice, tensor, key);
+  if (!size.empty()) return size;
   Size const end = files[static_cast<std::size_t>(slice.file)].bytes;
   if (slice.offset < 0 || slice.bytes > end || slice.offset > end - slice.bytes) {
     return fault(key + ".offset", std::to_string(slice.offset),

@@ -65,6 +65,15 @@ void prune(FileSystem& files, std::string const& tier, int keep) {
   remove_trash(files, tier);
 }
 
+void discard(FileSystem& files, std::string const& directory) {
+  std::string const tier = parent_directory(directory);
+  remove_trash(files, tier);
+  files.rename(directory,
+               tier + "/" + std::string{kTrashPrefix} + directory.substr(tier.size() + 1));
+  files.sync_directory(tier);
+  remove_trash(files, tier);
+}
+
 std::vector<FoundSet> rollback(FileSystem& files, std::string const& run, Size step) {
   std::vector<FoundSet> const sets = find_sets(files, run);
   bool const there = std::ranges::any_of(

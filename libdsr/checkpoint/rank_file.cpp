@@ -6,33 +6,68 @@
 #include <map>
 
 #include "dsr/checkpoint/container.hpp"
-#include "dsr/checkpoint/hashed_file.hpp"
+#include "dsr/checkpoint/hash.hpp"
 #include "dsr/core/error.hpp"
+#include "libdsr/checkpoint/block_writer.hpp"
+#include "libdsr/checkpoint/memory_bytes.hpp"
 
 namespace dsr {
 namespace {
 
-/// Bytes of the file that come from one place, to be written in ascending order.
-struct Write {
-  Size offset = 0;
-  std::span<std::byte const> bytes;
+/// A piece that has elements, and the slice that stands for it in the report.
+struct Place {
+  std::size_t piece = 0, tensor = 0, slice = 0;
 };
 
-void check_piece(HostPiece const& piece) {
-  Size const bytes = piece.box.elements() * size_of(piece.dtype);
-  if (std::ssize(piece.bytes) == bytes) return;
-  throw InvalidArgument(problem("checkpoint: " + piece.name,
-                                std::to_string(piece.bytes.size()) + " bytes for " +
-                                    to_string(piece.box),
-                                std::to_string(bytes)));
+/// Adds the slices of all pieces to `tensors`, without offsets.
+std::vector<Place> list_slices(std::vector<HostPiece> const& pieces,
+                               std::vector<StoredTensor>& tensors) {
+  std::vector<Place> places;
+  std::map<std::string, std::size_t> known;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    HostPiece const& piece = pieces[i];
+    if (piece.box.empty()) continue;
+    auto const [entry, added] = known.emplace(piece.name, tensors.size());
+    if (added) tensors.push_back({piece.name, piece.global, piece.dtype, {}});
+    std::vector<Slice>& slices = tensors[entry->second].slices;
+    places.push_back({i, entry->second, slices.size()});
+    slices.push_back({.file = 0,
+                      .offset = 0,
+                      .bytes = piece.box.elements() * size_of(piece.dtype),
+                      .box = piece.box});
+  }
+  return places;
 }
 
-/// The tensor that a piece belongs to, added if it is new.
-StoredTensor& tensor_of(HostPiece const& piece, std::vector<StoredTensor>& tensors,
-                        std::map<std::string, std::size_t>& places) {
-  auto const [place, added] = places.emplace(piece.name, tensors.size());
-  if (added) tensors.push_back({piece.name, piece.global, piece.dtype, {}});
-  return tensors[place->second];
+/// The file's layout, which gives the slices their offsets.
+Container lay_out(std::vector<HostPiece> const& pieces, std::vector<Place> const& places,
+                  std::vector<StoredTensor>& tensors) {
+  std::vector<Dataset> datasets;
+  for (Place const& place : places) {
+    HostPiece const& piece = pieces[place.piece];
+    datasets.push_back({.path = slice_path(piece.name, static_cast<int>(place.slice)),
+                        .shape = piece.box.count,
+                        .dtype = piece.dtype,
+                        .offset = 0});
+  }
+  Container container{std::move(datasets)};
+  for (std::size_t i = 0; i < places.size(); ++i)
+    tensors[places[i].tensor].slices[places[i].slice].offset = container.datasets()[i].offset;
+  return container;
+}
+
+/// Ascending; payload comes in the order of the pieces, since HDF5 gives space in this order.
+std::vector<detail::Extent> extents_of(Container const& container, std::vector<Place> const& places,
+                                       std::vector<StoredTensor> const& tensors) {
+  std::vector<detail::Extent> extents;
+  for (Container::Piece const& piece : container.metadata())
+    extents.push_back({piece.offset, std::ssize(piece.bytes), piece.bytes.data()});
+  for (Place const& place : places) {
+    Slice const& slice = tensors[place.tensor].slices[place.slice];
+    extents.push_back({slice.offset, slice.bytes, nullptr, place.piece});
+  }
+  std::ranges::sort(extents, {}, &detail::Extent::offset);
+  return extents;
 }
 
 }  // namespace
@@ -44,40 +79,34 @@ std::string rank_file_name(int rank) {
 }
 
 RankReport write_rank_file(FileSystem& files, std::string const& directory, int rank,
-                           std::vector<HostPiece> const& pieces) {
-  std::vector<HostPiece const*> written;
-  std::vector<Dataset> datasets;
-  RankReport report;
-  std::map<std::string, std::size_t> places;
-  for (HostPiece const& piece : pieces) {
-    check_piece(piece);
-    if (piece.box.empty()) continue;
-    StoredTensor& tensor = tensor_of(piece, report.tensors, places);
-    int const number = static_cast<int>(tensor.slices.size());
-    datasets.push_back({.path = slice_path(piece.name, number),
-                        .shape = piece.box.count,
-                        .dtype = piece.dtype,
-                        .offset = 0});
-    tensor.slices.push_back({.file = 0, .offset = 0, .bytes = std::ssize(piece.bytes), .box = piece.box});
-    written.push_back(&piece);
+                           std::vector<HostPiece> const& pieces, WriteOptions const& options) {
+  for (HostPiece const& piece : pieces) detail::check_piece(piece);
+  detail::BytesInMemory source{pieces};
+  return write_rank_file(files, directory, rank, pieces, source, options);
+}
+
+RankReport write_rank_file(FileSystem& files, std::string const& directory, int rank,
+                           std::vector<HostPiece> const& pieces, PieceBytes& source,
+                           WriteOptions const& options) {
+  try {
+    RankReport report;
+    std::vector<Place> const places = list_slices(pieces, report.tensors);
+    Container const container = lay_out(pieces, places, report.tensors);
+    std::vector<detail::Extent> const extents = extents_of(container, places, report.tensors);
+    std::string const name = rank_file_name(rank);
+    std::unique_ptr<File> const file = files.create(directory + "/" + name);
+    file->allocate(container.bytes());
+    report.file = {.name = name, .bytes = container.bytes(), .hash = {}, .blocks = {}};
+    report.file.blocks = detail::write_blocks(*file, container.bytes(), extents, source, options);
+    report.file.hash = file_hash(report.file.blocks);
+    file->sync_data();
+    file->close();
+    files.sync_directory(directory);
+    return report;
+  } catch (...) {
+    source.abandon();
+    throw;
   }
-  Container const container{std::move(datasets)};
-  std::vector<Write> writes;
-  for (Container::Piece const& piece : container.metadata())
-    writes.push_back({piece.offset, piece.bytes});
-  std::map<std::string, std::size_t> next;
-  for (std::size_t i = 0; i < written.size(); ++i) {
-    Size const offset = container.datasets()[i].offset;
-    std::string const& name = written[i]->name;
-    report.tensors[places.at(name)].slices[next[name]++].offset = offset;
-    writes.push_back({offset, written[i]->bytes});
-  }
-  std::ranges::sort(writes, {}, &Write::offset);
-  HashedFile file{files, directory, rank_file_name(rank), container.bytes()};
-  for (Write const& write : writes) file.write(write.offset, write.bytes);
-  report.file = file.finish();
-  files.sync_directory(directory);
-  return report;
 }
 
 Manifest merge_reports(std::vector<RankReport> const& reports) {
@@ -88,12 +117,13 @@ Manifest merge_reports(std::vector<RankReport> const& reports) {
     manifest.files.push_back(report.file);
     for (StoredTensor const& part : report.tensors) {
       auto const [place, added] = places.emplace(part.name, manifest.tensors.size());
-      if (added) manifest.tensors.push_back({part.name, part.shape, part.dtype, {}});
+      if (added) manifest.tensors.push_back({part.name, part.shape, part.dtype, {}, part.codec});
       StoredTensor& tensor = manifest.tensors[place->second];
-      if (tensor.shape != part.shape || tensor.dtype != part.dtype) {
+      if (tensor.shape != part.shape || tensor.dtype != part.dtype || tensor.codec != part.codec) {
         throw InvalidArgument(problem("checkpoint: " + part.name,
                                       std::string(name_of(part.dtype)) + " " +
-                                          to_string(part.shape) + " in " + report.file.name,
+                                          to_string(part.shape) + " (codec " +
+                                          std::string(name_of(part.codec)) + ") in " + report.file.name,
                                       std::string(name_of(tensor.dtype)) + " " +
                                           to_string(tensor.shape) + " as in others"));
       }

@@ -19,13 +19,18 @@ Shape shape_of(Json const& json) {
 Json to_json(StoredTensor const& tensor) {
   Json slices = Json::array();
   for (Slice const& slice : tensor.slices)
-    slices.push_back({slice.offset, slice.bytes, to_json(slice.box.begin), to_json(slice.box.count)});
-  return {tensor.name, to_json(tensor.shape), static_cast<int>(tensor.dtype), slices};
+    slices.push_back(
+        {slice.offset, slice.bytes, to_json(slice.box.begin), to_json(slice.box.count)});
+  return {tensor.name, to_json(tensor.shape), static_cast<int>(tensor.dtype), slices,
+          static_cast<int>(tensor.codec)};
 }
 
 StoredTensor tensor_of(Json const& json) {
-  StoredTensor tensor{json.at(0).get<std::string>(), shape_of(json.at(1)),
-                      static_cast<DType>(json.at(2).get<int>()), {}};
+  StoredTensor tensor{json.at(0).get<std::string>(),
+                      shape_of(json.at(1)),
+                      static_cast<DType>(json.at(2).get<int>()),
+                      {},
+                      static_cast<Codec>(json.at(4).get<int>())};
   for (Json const& slice : json.at(3)) {
     tensor.slices.push_back({.file = 0,
                              .offset = slice.at(0).get<Size>(),
@@ -53,7 +58,8 @@ RankReport parse_report(std::string const& text) {
     for (Json const& tensor : json.at(4)) report.tensors.push_back(tensor_of(tensor));
     return report;
   } catch (Json::exception const& error) {
-    throw CorruptData(problem("checkpoint: a rank's report", error.what(), "what write_rank_file gives"));
+    throw CorruptData(
+        problem("checkpoint: a rank's report", error.what(), "what write_rank_file gives"));
   }
 }
 

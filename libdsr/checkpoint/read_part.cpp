@@ -2,64 +2,17 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "dsr/checkpoint/rank_file.hpp"
 #include "dsr/core/error.hpp"
+#include "libdsr/checkpoint/box_runs.hpp"
 
 namespace dsr {
 namespace {
 
-/// Elements from one index to the next in each dimension of a row-major block.
-std::vector<Size> strides_of(Shape const& block) {
-  std::vector<Size> strides(static_cast<std::size_t>(block.rank()), 1);
-  for (int d = block.rank() - 2; d >= 0; --d) {
-    auto const i = static_cast<std::size_t>(d);
-    strides[i] = strides[i + 1] * block[d + 1];
-  }
-  return strides;
-}
-
-/// Where `index` lies in a row-major block that begins at `begin`, in elements.
-Size offset_in(std::vector<Size> const& strides, Shape const& begin, std::vector<Size> const& index) {
-  Size offset = 0;
-  for (std::size_t d = 0; d < index.size(); ++d)
-    offset += (index[d] - begin[static_cast<int>(d)]) * strides[d];
-  return offset;
-}
-
-/// How many trailing dimensions of `part` are whole in both blocks: elements over them, and over one
-/// more dimension, follow each other in both.
-int whole_dimensions(Shape const& part, Shape const& a, Shape const& b) {
-  int whole = 0;
-  for (int d = part.rank() - 1; d >= 0 && part[d] == a[d] && part[d] == b[d]; --d) ++whole;
-  return whole;
-}
-
-/// Calls f(offset in `from`, offset in `to`, elements) for the runs of `part` that are contiguous in
-/// both blocks.
-template <class F>
-void for_runs(Box const& part, Box const& from, Box const& to, F&& f) {
-  int const rank = part.count.rank();
-  int const whole = whole_dimensions(part.count, from.count, to.count);
-  int const outer = std::max(0, rank - whole - 1);  // dimensions to step through
-  Size run = 1;
-  for (int d = outer; d < rank; ++d) run *= part.count[d];
-  std::vector<Size> const from_strides = strides_of(from.count), to_strides = strides_of(to.count);
-  std::vector<Size> index(part.begin.begin(), part.begin.end());
-  for (;;) {
-    f(offset_in(from_strides, from.begin, index), offset_in(to_strides, to.begin, index), run);
-    int d = outer - 1;
-    for (; d >= 0; --d) {
-      auto const i = static_cast<std::size_t>(d);
-      if (++index[i] < part.begin[d] + part.count[d]) break;
-      index[i] = part.begin[d];
-    }
-    if (d < 0) return;
-  }
-}
-
-/// Reads a slice from front to back. Short runs come out of a window of the file: one read for many
-/// of them, though it passes over bytes that nobody asked for.
+/// Reads the stored bytes of a slice from front to back. Short runs come out of a window of the
+/// file: one read for many of them, though it passes over bytes that nobody asked for.
 class SliceReader {
  public:
   SliceReader(FileSystem& files, std::string path, Slice const& slice)
@@ -76,6 +29,9 @@ class SliceReader {
     }
     std::memcpy(to.data(), window_.data() + (begin - window_begin_), to.size());
   }
+
+  Slice const& slice() const { return *slice_; }
+  std::string const& path() const { return path_; }
 
  private:
   static constexpr Size kLong_bytes = Size{1} << 18, kWindow_bytes = Size{1} << 20;
@@ -94,6 +50,35 @@ class SliceReader {
   Size window_begin_ = 0;
 };
 
+/// Whole chunks, decoded. The memory is kept from one to the next.
+class ChunkReader {
+ public:
+  /// A chunk's elements, valid until the next one.
+  std::span<std::byte const> read(SliceReader& reader, Size bytes, Size element_bytes) {
+    Slice const& slice = reader.slice();
+    // What parse_manifest refuses, for manifests that it has not seen.
+    if (bytes > kChunkMost_bytes || slice.bytes > encoded_bound(bytes) || slice.bytes < 1) {
+      throw CorruptData(problem(reader.path(), "a chunk of " + std::to_string(slice.bytes) +
+                                                   " bytes for " + std::to_string(bytes),
+                                "at most 4 MiB, compressed"));
+    }
+    encoded_.resize(static_cast<std::size_t>(slice.bytes));
+    chunk_.resize(static_cast<std::size_t>(bytes));
+    reader.read(0, encoded_);
+    try {
+      decoder_.decode(encoded_, element_bytes, chunk_);
+    } catch (CorruptData const& error) {
+      throw CorruptData(problem(reader.path() + " at byte " + std::to_string(slice.offset),
+                                error.what(), "what the manifest says"));
+    }
+    return chunk_;
+  }
+
+ private:
+  Decoder decoder_;
+  std::vector<std::byte> encoded_, chunk_;
+};
+
 }  // namespace
 
 void read_part(FileSystem& files, std::string const& directory, Manifest const& manifest,
@@ -106,15 +91,28 @@ void read_part(FileSystem& files, std::string const& directory, Manifest const& 
   }
   if (box.empty()) return;
   Size found = 0;
+  std::optional<ChunkReader> chunks;
+  if (tensor.codec != Codec::none) chunks.emplace();
   for (Slice const& slice : tensor.slices) {
     auto const part = intersect(slice.box, box);
     if (!part || part->empty()) continue;
     StoredFile const& stored = manifest.files.at(static_cast<std::size_t>(slice.file));
     SliceReader reader{files, directory + "/" + stored.name, slice};
-    for_runs(*part, slice.box, box, [&](Size from, Size to, Size elements) {
-      reader.read(from * size, bytes.subspan(static_cast<std::size_t>(to * size),
-                                             static_cast<std::size_t>(elements * size)));
-    });
+    auto const place = [&](Size to, Size elements) {
+      return bytes.subspan(static_cast<std::size_t>(to * size),
+                           static_cast<std::size_t>(elements * size));
+    };
+    if (!chunks) {
+      detail::for_runs(*part, slice.box, box, [&](Size from, Size to, Size elements) {
+        reader.read(from * size, place(to, elements));
+      });
+    } else {
+      auto const chunk = chunks->read(reader, slice.box.elements() * size, size);
+      detail::for_runs(*part, slice.box, box, [&](Size from, Size to, Size elements) {
+        std::ranges::copy_n(chunk.begin() + from * size, elements * size,
+                            place(to, elements).begin());
+      });
+    }
     found += part->elements();
   }
   if (found != box.elements()) {

@@ -8,12 +8,14 @@
 #include "dsr/checkpoint/container.hpp"
 #include "dsr/checkpoint/hashed_file.hpp"
 #include "dsr/core/error.hpp"
+#include "libdsr/checkpoint/cold_layout.hpp"
 #include "libdsr/checkpoint/hdf5_layout.hpp"
 #include "libdsr/checkpoint/manifest_fault.hpp"
 
 namespace dsr {
 namespace {
 
+using detail::chunk_shape;
 using detail::Hdf5Id;
 using detail::require_hdf5;
 using Sizes = std::array<hsize_t, Shape::kMaxRank>;
@@ -57,7 +59,9 @@ void set_sources(hid_t creation, StoredTensor const& tensor, Manifest const& man
   std::map<int, int> numbers;  // the next slice in each file
   for (Slice const& slice : tensor.slices) {
     Hdf5Id const whole{detail::make_space(tensor.shape), H5Sclose, tensor.name};
-    Hdf5Id const part{detail::make_space(slice.box.count), H5Sclose, tensor.name};
+    Shape const& shape = slice.box.count;
+    Shape const stored = tensor.codec == Codec::none ? shape : chunk_shape(shape);
+    Hdf5Id const part{detail::make_space(stored), H5Sclose, tensor.name};
     if (tensor.shape.rank() > 0) {
       Sizes const begin = sizes_of(slice.box.begin), count = sizes_of(slice.box.count);
       require_hdf5(

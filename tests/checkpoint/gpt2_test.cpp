@@ -5,9 +5,11 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "dsr/checkpoint/cold_file.hpp"
 #include "dsr/checkpoint/rank_file.hpp"
 #include "dsr/checkpoint/safetensors.hpp"
 #include "dsr/checkpoint/sets.hpp"
+#include "dsr/core/bf16.hpp"
 #include "dsr/core/error.hpp"
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
@@ -196,6 +198,32 @@ TEST_CASE("Import and export are each other's inverse, on any cut") {
   CHECK(import_gpt2(system_files(), directory / "out2", directory / "tier").directory ==
         directory / "tier/step_000000000.g002");
   CHECK_THROWS_AS(export_gpt2(system_files(), set, manifest, directory / "out"), IoError);
+}
+
+TEST_CASE("A cold set is copied and exported, in bf16 and in f32") {
+  TemporaryDirectory const directory;
+  auto const all = their_tensors();
+  write_theirs(directory / "gpt2", all, their_config());
+  std::string const set =
+      import_gpt2(system_files(), directory / "gpt2", directory / "tier").directory;
+  system_files().make_directory(directory / "cold");
+  StoredPieces source{system_files(), set, report_of(read_manifest(system_files(), set), 0),
+                      ColdContent::weights};
+  Manifest cold = merge_reports(
+      {write_cold_file(system_files(), directory / "cold", 0, source.pieces(), source)});
+  commit_manifest(system_files(), directory / "cold", cold);
+  std::string const copy = copy_set(system_files(), directory / "cold", cold, directory / "final");
+  CHECK(verify_set(system_files(), copy, cold).empty());
+  for (DType const dtype : {DType::bf16, DType::f32}) {
+    std::string const out = directory / std::string{name_of(dtype)};
+    export_gpt2(system_files(), copy, cold, out, {.dtype = dtype});
+    SafetensorsModel const model{system_files(), out};
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      std::vector<float> expected = their_values(all, i);
+      for (float& value : expected) value = static_cast<float>(Bf16{value});
+      CHECK(model.read_f32(all[i].name) == expected);
+    }
+  }
 }
 
 TEST_CASE("Names without the prefix, old masks and a tied head's copy are taken") {

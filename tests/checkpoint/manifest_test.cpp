@@ -69,6 +69,22 @@ TEST_CASE("the last key is the hash of all that is before it") {
   CHECK(text.ends_with("\"\n}\n"));
 }
 
+TEST_CASE("the hash of a set's content is that of its state, wherever the copy is") {
+  Manifest const manifest = sample_manifest();
+  auto const changed = [&](std::function<void(Manifest&)> const& change) {
+    Manifest other = manifest;
+    change(other);
+    return content_hash(other) != content_hash(manifest);
+  };
+  CHECK_FALSE(changed([](Manifest& m) { m.files.push_back({"checkpoint.h5", 100, "x", {"y"}}); }));
+  CHECK_FALSE(changed([](Manifest& m) { m.saved_unix += 1; }));
+  CHECK(changed([](Manifest& m) { m.step += 1; }));
+  CHECK(changed([](Manifest& m) { m.generation += 1; }));
+  CHECK(changed([](Manifest& m) { m.files[1].hash[0] ^= 1; }));
+  CHECK(changed([](Manifest& m) { m.files.pop_back(); }));
+  CHECK(changed([](Manifest& m) { std::swap(m.files[0].hash, m.files[1].hash); }));
+}
+
 TEST_CASE("every flip of a bit and every truncation is found") {
   std::string const text = to_text(sample_manifest());
   for (std::size_t i = 0; i < text.size(); ++i) {

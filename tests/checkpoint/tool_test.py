@@ -117,6 +117,8 @@ def check_import_and_export(run):
         "shape": [8],
         "bytes": 32,
         "slices": 1,
+        "codec": "none",
+        "stored_bytes": 32,
     } in objects("show", run)
     assert re.fullmatch(
         r"ok   warm/step_000000000\.g001  2 files  [\d.]+ KiB\n", tool("verify", run)

@@ -2,13 +2,15 @@
 /// Writes a set of known values for view_test.py: element i of a tensor, counted row-major in the
 /// global tensor, is i % 113, which every type holds exactly.
 ///
-/// usage: view_program DIRECTORY
+/// usage: view_program DIRECTORY [cold]      cold: compressed, weights in bf16
 #include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <string_view>
 
+#include "dsr/checkpoint/cold_file.hpp"
 #include "dsr/checkpoint/container.hpp"
 #include "dsr/checkpoint/hashed_file.hpp"
 #include "dsr/core/error.hpp"
@@ -101,10 +103,56 @@ void write_file(Manifest& manifest, int file, std::string const& directory) {
   stored = out.finish();
 }
 
+void deal_all(Manifest& manifest) {
+  deal(manifest, "model/blocks/0/attention/qkv/weight", {6, 5, 7}, DType::f32);
+  deal(manifest, "model/blocks/0/norm/bias", {10}, DType::bf16);
+  deal(manifest, "model/100%b done", {4, 4}, DType::f64);
+  deal(manifest, "optimizer/m/table", {33, 9, 2, 2}, DType::f32);
+  deal(manifest, "counts/u8", {7, 3}, DType::u8);
+  deal(manifest, "counts/i32", {7, 3}, DType::i32);
+  deal(manifest, "counts/i64", {2, 2}, DType::i64);
+  deal(manifest, "scalar", {}, DType::f32);
+  deal(manifest, "nothing", {0, 4}, DType::f32);
+}
+
+/// All below "model/", so that it is stored; one tensor has more than a chunk in each file.
+void deal_weights(Manifest& manifest) {
+  deal(manifest, "model/blocks/0/attention/qkv/weight", {6, 5, 7}, DType::f32);
+  deal(manifest, "model/100%b done", {4, 4}, DType::f64);
+  deal(manifest, "model/large", {3001, 2999}, DType::f32);
+  deal(manifest, "model/four", {33, 9, 2, 2}, DType::f32);
+  deal(manifest, "model/counts", {7, 3}, DType::i32);
+  deal(manifest, "model/bytes", {7, 3}, DType::u8);
+  deal(manifest, "model/scalar", {}, DType::f32);
+}
+
+RankReport write_cold(Manifest const& manifest, int file, std::string const& directory) {
+  std::vector<std::vector<std::byte>> memory;
+  std::vector<HostPiece> pieces;
+  for (StoredTensor const& tensor : manifest.tensors) {
+    for (Slice const& slice : tensor.slices) {
+      if (slice.file != file) continue;
+      memory.push_back(payload(tensor.shape, slice.box, tensor.dtype));
+      pieces.push_back({tensor.name, tensor.shape, tensor.dtype, slice.box, memory.back()});
+    }
+  }
+  return write_cold_file(system_files(), directory, file, pieces);
+}
+
+/// The same numbers as a cold set.
+void make_cold(Manifest& manifest, std::string const& directory) {
+  std::vector<RankReport> reports;
+  for (int file = 0; file < 3; ++file) reports.push_back(write_cold(manifest, file, directory));
+  Manifest merged = merge_reports(reports);
+  manifest.files = std::move(merged.files);
+  manifest.tensors = std::move(merged.tensors);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc != 2) return 64;
+  bool const cold = argc == 3 && std::string_view{argv[2]} == "cold";
+  if (argc != 2 && !cold) return 64;
   std::string const directory = argv[1];
   Manifest manifest;
   manifest.step = 12;
@@ -115,16 +163,13 @@ int main(int argc, char** argv) try {
     std::snprintf(name, sizeof name, "rank_%05d.h5", file);
     manifest.files.emplace_back().name = name;
   }
-  deal(manifest, "model/blocks/0/attention/qkv/weight", {6, 5, 7}, DType::f32);
-  deal(manifest, "model/blocks/0/norm/bias", {10}, DType::bf16);
-  deal(manifest, "model/100%b done", {4, 4}, DType::f64);
-  deal(manifest, "optimizer/m/table", {33, 9, 2, 2}, DType::f32);
-  deal(manifest, "counts/u8", {7, 3}, DType::u8);
-  deal(manifest, "counts/i32", {7, 3}, DType::i32);
-  deal(manifest, "counts/i64", {2, 2}, DType::i64);
-  deal(manifest, "scalar", {}, DType::f32);
-  deal(manifest, "nothing", {0, 4}, DType::f32);
-  for (int file = 0; file < 3; ++file) write_file(manifest, file, directory);
+  if (cold) {
+    deal_weights(manifest);
+    make_cold(manifest, directory);
+  } else {
+    deal_all(manifest);
+    for (int file = 0; file < 3; ++file) write_file(manifest, file, directory);
+  }
   manifest.files.push_back(write_view(system_files(), directory, manifest));
   std::string const text = to_text(manifest);
   auto const out = system_files().create(directory + "/manifest.json");

@@ -30,25 +30,24 @@ class FaultyFile final : public File {
     return file_->read_at(offset, bytes);
   }
   void allocate(Size bytes) override {
-    files_.begin(Call::allocate, path_);
-    if (!files_.weak(Call::allocate)) file_->allocate(bytes);
+    if (!files_.begin(Call::allocate, path_)) file_->allocate(bytes);
   }
   Size size() override {
     files_.begin(Call::size, path_);
     return file_->size();
   }
   void sync_data() override {
-    files_.begin(Call::sync_data, path_);
-    if (!files_.weak(Call::sync_data)) file_->sync_data();
+    if (!files_.begin(Call::sync_data, path_)) file_->sync_data();
   }
   void close() override {
+    bool weak = false;
     try {
-      files_.begin(Call::close, path_);
+      weak = files_.begin(Call::close, path_);
     } catch (IoError const&) {
       file_->close();
       throw;
     }
-    if (!files_.weak(Call::close)) file_->close();
+    if (!weak) file_->close();
   }
 
  private:
@@ -64,15 +63,30 @@ void FaultyFiles::weaken(Call call) {
   weak_.insert(call);
 }
 
-bool FaultyFiles::weak(Call call) const {
+void FaultyFiles::weaken(CallPlace place) {
   std::scoped_lock const lock{mutex_};
-  return weak_.contains(call);
+  weak_place_ = std::move(place);
 }
 
-void FaultyFiles::begin(Call call, std::string const& path) {
+void FaultyFiles::watch(Watch watch) {
+  std::scoped_lock const lock{mutex_};
+  watch_ = std::move(watch);
+}
+
+bool FaultyFiles::begin(Call call, std::string const& path) {
+  CallPlace place{call, path};
+  Watch watch;
+  bool weak = false;
+  {
+    std::scoped_lock const lock{mutex_};
+    place.nth = ++made_[{call, path}];
+    watch = watch_;
+    weak = weak_.contains(call) || weak_place_ == place;
+  }
+  if (watch) watch(place);
   int const error = faults_.next(call);
-  if (error == 0 || (error == EINTR && restarts(call))) return;
-  detail::fail_io(path, "go on", error);
+  if (error != 0 && (error != EINTR || !restarts(call))) detail::fail_io(path, "go on", error);
+  return weak;
 }
 
 std::unique_ptr<File> FaultyFiles::wrapped(std::unique_ptr<File> file, std::string const& path) {
@@ -97,9 +111,18 @@ void FaultyFiles::copy(std::string const& from, std::string const& to) {
   target->write_at(static_cast<Size>(half), all.subspan(half));
 }
 
+/// One after the other, the last by name first.
+void FaultyFiles::move_entries(std::string const& from, std::string const& to) {
+  files_.make_directory(to);
+  std::vector<DirectoryEntry> entries = files_.list(from);
+  std::ranges::reverse(entries);
+  for (DirectoryEntry const& entry : entries)
+    files_.rename(from + "/" + entry.name, to + "/" + entry.name);
+  files_.remove_directory(from);
+}
+
 std::unique_ptr<File> FaultyFiles::create(std::string const& path) {
-  begin(Call::create, path);
-  if (weak(Call::create) && files_.exists(path))
+  if (begin(Call::create, path) && files_.exists(path))
     return wrapped(files_.open_for_writing(path), path);
   return wrapped(files_.create(path), path);
 }
@@ -115,25 +138,23 @@ std::unique_ptr<File> FaultyFiles::open_for_writing(std::string const& path) {
 }
 
 bool FaultyFiles::make_directory(std::string const& path) {
-  begin(Call::make_directory, path);
-  return files_.make_directory(path) || weak(Call::make_directory);
+  bool const weak = begin(Call::make_directory, path);
+  return files_.make_directory(path) || weak;
 }
 
 void FaultyFiles::sync_directory(std::string const& path) {
-  begin(Call::sync_directory, path);
-  if (!weak(Call::sync_directory)) files_.sync_directory(path);
+  if (!begin(Call::sync_directory, path)) files_.sync_directory(path);
 }
 
 void FaultyFiles::rename(std::string const& from, std::string const& to) {
-  begin(Call::rename, from);
-  if (!weak(Call::rename) || is_directory(from)) return files_.rename(from, to);
+  if (!begin(Call::rename, from)) return files_.rename(from, to);
+  if (is_directory(from)) return move_entries(from, to);
   copy(from, to);
   files_.remove_file(from);
 }
 
 void FaultyFiles::link(std::string const& from, std::string const& to) {
-  begin(Call::link, from);
-  if (!weak(Call::link)) return files_.link(from, to);
+  if (!begin(Call::link, from)) return files_.link(from, to);
   copy(from, to);
 }
 

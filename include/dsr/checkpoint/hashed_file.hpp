@@ -14,6 +14,7 @@
 
 #include "dsr/checkpoint/hash.hpp"
 #include "dsr/checkpoint/manifest.hpp"
+#include "dsr/checkpoint/rate_limit.hpp"
 #include "dsr/io/file_system.hpp"
 
 namespace dsr {
@@ -22,8 +23,10 @@ namespace dsr {
 /// finish() the file stays behind, incomplete.
 class HashedFile {
  public:
-  /// Creates <directory>/<name>, which must not exist, and allocates. Throws IoError.
-  HashedFile(FileSystem& files, std::string const& directory, std::string name, Size bytes);
+  /// Creates <directory>/<name>, which must not exist, and allocates. A limit is asked before each
+  /// write. Throws IoError.
+  HashedFile(FileSystem& files, std::string const& directory, std::string name, Size bytes,
+             RateLimit* limit = nullptr);
 
   /// What lies between the last byte written and `offset` is zero. Throws InvalidArgument if offset
   /// is before that byte or the end beyond the file's size; IoError.
@@ -36,6 +39,7 @@ class HashedFile {
   BlockHasher hasher_;
   std::string name_;
   Size bytes_, written_ = 0;
+  RateLimit* limit_;
 };
 
 }  // namespace dsr

@@ -12,13 +12,15 @@
 #include <string_view>
 #include <vector>
 
+#include "dsr/checkpoint/codec.hpp"
 #include "dsr/core/dtype.hpp"
 #include "dsr/core/shape.hpp"
 #include "dsr/layout/box.hpp"
 
 namespace dsr {
 
-/// A row-major part of a global tensor, contiguous in one file.
+/// A row-major part of a global tensor, contiguous in one file; if the tensor has a codec, one
+/// chunk of at most kChunkMost_bytes before encoding, and `bytes` is what it became.
 struct Slice {
   int file = 0;  ///< index in Manifest::files
   Size offset = 0, bytes = 0;
@@ -30,6 +32,7 @@ struct StoredTensor {
   Shape shape;       ///< global
   DType dtype = DType::f32;
   std::vector<Slice> slices;  ///< every element exactly once
+  Codec codec = Codec::none;
 };
 
 struct StoredFile {
@@ -58,6 +61,11 @@ inline constexpr int kMostGenerations = 999;     ///< three
 /// JSON, one line a file and a tensor; the last key, manifest_hash, is hash_text of all that is
 /// before it. Throws InvalidArgument, naming the key, if parse_manifest would refuse the text.
 std::string to_text(Manifest const& manifest);
+
+/// Which state a set holds: hash_text of the step, the generation, and name and hash of each rank's
+/// file, a line each. The copies of a set in hot and warm have the same one, though only one of
+/// them lists a view; a cold one has another, as its files are others.
+std::string content_hash(Manifest const& manifest);
 
 /// The reverse; `path` is for messages only. Throws CorruptData, naming path and key, unless: the
 /// hash fits; all keys are there once, no other ones, with values of their types; names of files

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "dsr/checkpoint/manifest.hpp"
+#include "dsr/checkpoint/piece_bytes.hpp"
+#include "dsr/checkpoint/rate_limit.hpp"
 #include "dsr/io/file_system.hpp"
 
 namespace dsr {
@@ -34,11 +36,24 @@ struct RankReport {
 /// "rank_00003.h5".
 std::string rank_file_name(int rank);
 
+/// How a file is written; bytes and hashes do not depend on it.
+struct WriteOptions {
+  int threads = 1;             ///< that hash and write, the calling one included
+  RateLimit* limit = nullptr;  ///< asked before each write; outlives the call
+};
+
 /// Creates the file in the set's directory, which exists: allocated, written, hashed, synced, closed,
 /// and the directory synced. Pieces without elements are left out. Throws IoError; InvalidArgument
 /// if a piece's box, dtype and bytes do not agree.
 RankReport write_rank_file(FileSystem& files, std::string const& directory, int rank,
-                           std::vector<HostPiece> const& pieces);
+                           std::vector<HostPiece> const& pieces, WriteOptions const& options = {});
+
+/// The same while the bytes are still on their way: they are taken from `source`, piece after piece,
+/// and what the pieces say of them is not looked at. If this throws, the source is abandoned. Throws
+/// also what the source throws.
+RankReport write_rank_file(FileSystem& files, std::string const& directory, int rank,
+                           std::vector<HostPiece> const& pieces, PieceBytes& source,
+                           WriteOptions const& options = {});
 
 /// A report as one line of text, for gather_texts; and back. Throws CorruptData for other text.
 std::string to_text(RankReport const& report);

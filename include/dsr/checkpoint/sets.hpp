@@ -7,6 +7,7 @@
 ///
 /// A set is a directory <tier>/step_000001200.g002. It is committed once it has a manifest.json
 /// that is sound; everything else in it may then be checked against that. Nothing communicates.
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,10 +67,12 @@ struct Fault {
 /// "rank_00002.h5 block 7 (bytes 29360128-33554431): optimizer/m/…" or "rank_00003.h5 missing".
 std::string to_string(Fault const& fault, Manifest const& manifest);
 
-/// Which blocks of a set one of several readers looks at: every `readers`-th, counted over all files,
-/// from `reader` on.
+/// Which blocks of a set one of several readers looks at: every `readers`-th, counted over all
+/// files, from `reader` on.
 struct BlockShare {
   int reader = 0, readers = 1;
+  /// Of a file's number and a block's; empty: all. Files without such a block are not looked at.
+  std::function<bool(std::size_t, Size)> wanted = {};
 };
 
 /// Reads every block of every file of a committed set, or a share of them, and compares hashes;
@@ -81,6 +84,8 @@ std::vector<Fault> verify_set(FileSystem& files, std::string const& directory,
 /// it returns the set outlives a loss of power, provided that its files were synced. Throws
 /// IoError; the set is then not to be relied on, and a sync that failed is not tried again.
 void commit_manifest(FileSystem& files, std::string const& directory, Manifest const& manifest);
+/// The same with a text that to_text has given, for nodes that commit what another has made.
+void commit_manifest_text(FileSystem& files, std::string const& directory, std::string_view text);
 
 /// Writes a small file durably under a name that must be free: create, write, sync, close. The
 /// directory is not synced. Throws IoError.
@@ -109,6 +114,9 @@ std::vector<FoundSet> prunable(FileSystem& files, std::string const& tier, int k
 /// Never touches a set with fewer than two newer committed ones. Throws InvalidArgument and
 /// IoError.
 void prune(FileSystem& files, std::string const& tier, int keep);
+
+/// Removes a set that was never acknowledged, as prune removes: renamed first. Throws IoError.
+void discard(FileSystem& files, std::string const& directory);
 
 /// Renames the sets below a run whose step is later to abandoned.<name>; returns them. Throws
 /// InvalidArgument if the run has no committed set of this step.
