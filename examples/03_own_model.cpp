@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A model that uses no layer of dsr: process groups, flat parameters, gradient accumulation and
-/// the optimizer around arithmetic of your own. Here: y = tanh(x·A)·b, fitted to a known function
-/// by data parallelism.
+/// A model that uses no layer of dsr: process groups, flat parameters, gradient accumulation, the
+/// optimizer and checkpoints around arithmetic of your own. Here: y = tanh(x·A)·b, fitted to a
+/// known function by data parallelism. With a folder it saves its state there, and the same command
+/// again goes on from it, on any number of ranks.
 ///
-///     mpirun -np 4 --bind-to none build/release/examples/03_own_model
+///     mpirun -np 4 --bind-to none build/release/examples/03_own_model [FOLDER]
 #include <cmath>
 #include <cstdint>
 #include <dsr/dsr.hpp>
 #include <iostream>
+#include <optional>
 #include <vector>
 
 namespace {
@@ -15,6 +17,7 @@ namespace {
 constexpr dsr::Size kInputs = 3, kHidden = 16;
 constexpr dsr::Size kBatch = 64;        // samples in an optimizer step, over the whole job
 constexpr dsr::Size kAccumulation = 2;  // micro-batches in a step
+constexpr dsr::Size kSteps = 400, kSaveEvery = 100;
 
 /// Two parameters, the same on every rank; their gradients are partial over dp.
 class OwnModel : public dsr::Visitable {
@@ -85,7 +88,23 @@ int main(int argc, char** argv) {
                      "a number that divides " + std::to_string(kBatch / kAccumulation)));
   }
 
-  for (dsr::Size step = 0; step < 400; ++step) {
+  dsr::Size step = 0;
+  dsr::State state;  // what a run goes on with: weights, moments, and whatever else you add
+  optimizer.visit_state(state);
+  state.add(
+      "own_model/step", [&] { return std::to_string(step); },
+      [&](std::string const& text) { step = std::stoll(text); });
+  std::optional<dsr::Checkpointer> checkpoints;
+  if (argc > 1) {
+    checkpoints.emplace(runtime, mesh, dsr::system_files(),
+                        dsr::CheckpointOptions{.warm = {.directory = argv[1]}});
+    if (auto const resumed = checkpoints->load(state)) {
+      optimizer.after_load(compute, exchange);
+      if (runtime.rank() == 0) std::cout << to_string(*resumed) << '\n';
+    }
+  }
+
+  while (step < kSteps) {
     parameters.zero_gradients(compute);
     double error = 0;
     for (dsr::Size micro = 0; micro < kAccumulation; ++micro) {
@@ -104,5 +123,10 @@ int main(int argc, char** argv) {
     error = dsr::all_reduce_value(error, dsr::Reduce::sum, mesh[dsr::Axis::dp]) / kBatch;
     if (runtime.rank() == 0 && step % 50 == 0)
       std::cout << "step " << step << "  error " << error << '\n';
+    ++step;
+    if (!checkpoints || step % kSaveEvery != 0) continue;
+    checkpoints->save(state, step);  // copies the state, which a thread writes
+    auto const report = checkpoints->wait();  // with larger steps: finished(), some steps later
+    if (runtime.rank() == 0 && !report->acknowledged) std::cerr << report->reason << '\n';
   }
 }

@@ -40,7 +40,6 @@ int main(int argc, char** argv) {
   dsr::require_memory(settings, runtime);
   dsr::Mesh const mesh{runtime, dsr::mesh_shape(settings)};
   dsr::TrainingData const data = dsr::open_data(settings, runtime);
-  auto const metrics = dsr::open_metrics(settings, runtime);
 
   dsr::Gpt model{dsr::gpt_config(settings), mesh};
   dsr::Parameters parameters{model, mesh, dsr::parameter_options(settings)};
@@ -54,7 +53,9 @@ int main(int argc, char** argv) {
 
   dsr::TrainingCheckpoints checkpoints{runtime, mesh, trainer, settings};
   checkpoints.begin(line);
-  dsr::report_to(trainer, runtime, settings.train.steps, metrics.get());
+  auto const metrics = dsr::open_metrics(settings, runtime, checkpoints.generation());
+  checkpoints.write_to(metrics.get());
+  dsr::report_to(trainer, runtime, settings.train.steps, metrics.get(), &checkpoints);
   std::optional<dsr::Loader> validation;
   if (data.validation && settings.train.eval_every > 0) {
     validation.emplace(data.validation, mesh, dsr::evaluation_options(settings));
@@ -69,10 +70,11 @@ int main(int argc, char** argv) {
               << dsr::format_bytes(dsr::most_allocated_bytes(mesh.device())) << " at most\n";
   }
 
-  if (line.sample > 0) {
+  if (line.sample > 0 && checkpoints.exit_code() == 0) {
     auto const tokens = dsr::sample(
         model, trainer.pass(), dsr::encode_bytes("\n"),
         {.tokens = line.sample, .seed = static_cast<std::uint64_t>(settings.train.seed)});
     if (first) std::cout << "sample:\n" << dsr::decode_bytes(tokens) << '\n';
   }
+  return checkpoints.exit_code();  // 75 after SIGTERM or SIGUSR1: the same command goes on
 }

@@ -92,6 +92,33 @@ TrainerOptions trainer_options(TrainSettings const& settings) {
           settings.run.dir.empty() ? std::string{} : settings.run.dir + "/algorithms.txt"};
 }
 
+namespace {
+
+/// A path is relative to the run's folder unless it begins with '/'; an empty one stays so.
+std::string in_run(TrainSettings const& settings, std::string const& path) {
+  return path.empty() || path.starts_with('/') ? path : settings.run.dir + "/" + path;
+}
+
+}  // namespace
+
+CheckpointOptions checkpoint_options(TrainSettings const& settings, int ranks_on_node) {
+  CheckpointSettings const& c = settings.checkpoint;
+  Size const limit = c.limit_bytes_per_s;
+  return {.hot = {.directory = c.hot.path,
+                  .keep = c.hot.keep,
+                  .partner = c.hot.partner ? Partner::next : Partner::none},
+          .warm = {.directory = in_run(settings, c.warm.path), .keep = c.warm.keep},
+          .cold = {.directory = in_run(settings, c.cold.path),
+                   .keep = c.cold.keep,
+                   .content = c.cold.content == "all" ? ColdContent::all : ColdContent::weights,
+                   .dtype = c.cold.dtype == "f32" ? DType::f32 : DType::bf16,
+                   .level = c.cold.level},
+          .staging = {.bytes = c.staging_bytes,
+                      .limit_bytes_per_s = limit == 0 ? 0 : ceil_div(limit, Size{ranks_on_node}),
+                      .threads = c.threads},
+          .verify = c.verify == "used" ? Verify::used : Verify::all};
+}
+
 LoaderOptions loader_options(TrainSettings const& settings) {
   return {.batch = settings.train.batch,
           .micro_batch = settings.train.micro_batch,
@@ -144,6 +171,7 @@ void validate(TrainSettings const& settings, int ranks) {
     static_cast<void>(loader_options(settings).accumulation(settings.mesh.dp));
   });
   collect([&] { nccl_options(settings).validate(); });
+  collect([&] { checkpoint_options(settings).validate(); });
   collect([&] {
     Device const device = parse_device(settings.run.device);
     if (device.kind == Device::Kind::cuda)
@@ -209,12 +237,13 @@ TrainingData open_data(TrainSettings const& settings, Runtime& runtime) {
   return data;
 }
 
-std::unique_ptr<MetricsWriter> open_metrics(TrainSettings const& settings, Runtime& runtime) {
+std::unique_ptr<MetricsWriter> open_metrics(TrainSettings const& settings, Runtime& runtime,
+                                            std::optional<int> generation) {
   std::unique_ptr<MetricsWriter> metrics;
   agree(runtime.world(), [&] {
     if (runtime.rank() != 0) return;
     require_writable_directory(settings.run.dir);
-    metrics = std::make_unique<MetricsWriter>(settings.run.dir + "/metrics.jsonl");
+    metrics = std::make_unique<MetricsWriter>(settings.run.dir + "/metrics.jsonl", generation);
   });
   return metrics;
 }

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <string>
+#include <utility>
 
 #include "dsr/comm/collectives.hpp"
 #include "dsr/core/error.hpp"
@@ -70,14 +71,16 @@ void Trainer::evaluate_every(Size every, Loader& loader, Size batches,
 /// a target.
 Size Trainer::accumulate(Loader& loader) {
   Size const count = loader.accumulation();
-  Size tokens = 0;
+  Resumed const begun = std::exchange(resumed_, {});
+  Size const first = begun.done.micro_batches;
+  Size tokens = begun.done.tokens;
   Range part{part_, "zero"};
-  fill(pass_->loss(), 0, compute_);
+  fill(pass_->loss(), begun.loss, compute_);
   // A step leaves zeros behind, unless it has ended with an exception.
-  if (!gradients_are_zero_) optimizer_->parameters().zero_gradients(compute_);
+  if (!gradients_are_zero_ && first == 0) optimizer_->parameters().zero_gradients(compute_);
   gradients_are_zero_ = false;
   reducer_.begin();
-  for (Size i = 0; i < count; ++i) {
+  for (Size i = first; i < count; ++i) {
     part.next("micro-batch " + std::to_string(i));
     Batch const batch = loader.next(i);
     pass_->begin(batch, Mode::train, steps_done_);
@@ -87,6 +90,7 @@ Size Trainer::accumulate(Loader& loader) {
       pass_->on_gradient([this](Parameter& parameter) { reducer_.added(parameter); });
     run_micro_batch();
     tokens += batch.counted;
+    if (between_micro_batches_ && i + 1 < count) between_micro_batches_({i + 1, tokens});
   }
   part.next("reduce");
   pass_->on_gradient({});
@@ -152,6 +156,17 @@ StepMetrics Trainer::step() {
           .exposed_comm_ms = (exposed_s() - exposed_before) * 1e3};
 }
 
+void Trainer::resume_step(Accumulated const& done, double loss) {
+  Size const count = loader_->accumulation();
+  if (done.micro_batches < 1 || done.micro_batches >= count) {
+    throw InvalidArgument(problem("trainer: a step that goes on",
+                                  std::to_string(done.micro_batches) + " micro-batches done",
+                                  "1 to " + std::to_string(count - 1)));
+  }
+  resumed_ = {done, loss};
+  gradients_are_zero_ = false;
+}
+
 double Trainer::evaluate(Loader& loader, Size batches) {
   loader.rewind();
   Size tokens = 0;
@@ -171,7 +186,8 @@ double Trainer::evaluate(Loader& loader, Size batches) {
 }
 
 void Trainer::run_to(Size steps) {
-  while (steps_done_ < steps) {
+  stopping_ = false;
+  while (steps_done_ < steps && !stopping_) {
     StepMetrics const metrics = step();
     if (on_step_) on_step_(metrics);
     bool const due =
@@ -201,6 +217,7 @@ void Trainer::visit_state(State& state) {
 }
 
 void Trainer::after_load() {
+  resumed_ = {};
   optimizer_->after_load(compute_, beside(reduction_));
   compute_.synchronize();
 }

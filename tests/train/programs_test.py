@@ -12,7 +12,7 @@ import sys
 
 PROGRAMS, SCRATCH, MPIRUN = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3:]
 STEP_KEYS = ["step", "loss", "grad_norm", "lr", "tokens", "tokens_per_s", "step_ms", "comm_ms",
-             "exposed_comm_ms"]
+             "exposed_comm_ms", "checkpoint_age_steps", "generation"]
 CONFIG = """\
 [model]
 layers = 2
@@ -52,7 +52,7 @@ def check_training(ranks, mesh):
     steps = [line for line in lines if "loss" in line]
     evaluations = [line for line in lines if "val_loss" in line]
     assert len(steps) == 40 and all(list(step) == STEP_KEYS for step in steps), steps[0]
-    assert [list(e) for e in evaluations] == [["step", "val_loss"]] * 2, evaluations
+    assert [list(e) for e in evaluations] == [["step", "val_loss", "generation"]] * 2, evaluations
     assert steps[-1]["loss"] < 0.8 * steps[0]["loss"], (steps[0]["loss"], steps[-1]["loss"])
     assert all(step["tokens"] == 8 * 32 for step in steps)
     assert re.search(rb"(?m)^memory of buffers on cpu: [\d.]+ [KM]iB at most$", out), out
@@ -66,10 +66,10 @@ def check_resume():
     """The same folder on another mesh goes on where it ended; --fresh asks first."""
     more = ["--config", "tiny.toml", "--set", "mesh.dp=2", "--set", "train.steps=43"]
     out = run(2, "train_gpt", *more).decode()
-    told = r"(?m)^resumed step 40 from \S+/checkpoints/step_000000040\.g001 \(age \d+s, 5/5 files verified, saved on .*row=2 col=2"
+    told = r"(?m)^resumed step 40 from warm/step_000000040\.g001 \(age \d+s, 5/5 files verified, saved on .*row=2 col=2"
     assert re.search(told, out), out
     assert re.findall(r"(?m)^step (\d+)/43 .*ETA", out) == ["41", "42", "43"], out
-    assert re.search(r"(?m)^saved step_000000043\.g002: ", out), out
+    assert re.search(r"(?m)^saved warm/step_000000043\.g002: ", out), out
     refused = subprocess.run([*MPIRUN, "-np", "2", PROGRAMS / "train_gpt", *more, "--fresh"], cwd=SCRATCH,
                              capture_output=True, timeout=120)
     assert refused.returncode == 78 and b"step_000000043.g002" in refused.stderr, refused
@@ -100,8 +100,8 @@ def check_help():
     assert re.fullmatch(r"dsr \d+\.\d+\.\d+\n", run(0, "train_gpt", "--version").decode())
 
 
-def errors_of_own_model(ranks):
-    out = run(ranks, "03_own_model").decode()
+def errors_of_own_model(ranks, *folder):
+    out = run(ranks, "03_own_model", *folder).decode()
     return [float(number) for number in re.findall(r"error ([\d.e-]+)", out)]
 
 
@@ -119,6 +119,16 @@ def main():
     alone, four = errors_of_own_model(1), errors_of_own_model(4)
     assert alone[-1] < 0.05 * alone[0], alone
     assert all(abs(a - b) <= 1e-3 * a for a, b in zip(alone, four)), (alone, four)
+
+    # Saved by two ranks, gone on with by four: steps 300 to 399 are done again.
+    for folder in ("own", "anywhere"):
+        shutil.rmtree(SCRATCH / folder, ignore_errors=True)
+    errors_of_own_model(2, "own")
+    shutil.rmtree(SCRATCH / "own" / "step_000000400.g001")
+    again = errors_of_own_model(4, "own")
+    assert len(again) == 2 and all(abs(a / b - 1) <= 1e-3 for a, b in zip(again, alone[6:])), again
+    anywhere = run(4, "04_resume_anywhere", "anywhere").decode()
+    assert re.search(r"resumed step 20 from warm/.* saved on dp=2 row=2 col=1\)", anywhere), anywhere
 
     serial, sample = check_training(1, [])
     for ranks, mesh in [(4, ["mesh.dp=2", "mesh.row=2"]), (4, ["mesh.row=2", "mesh.col=2"])]:

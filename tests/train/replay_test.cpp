@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Micro-batches from a captured graph give the bits of micro-batches whose kernels the host launches;
-// and rank 0's choice of algorithms reaches all ranks, and a file.
+// Micro-batches from a captured graph give the bits of micro-batches whose kernels the host
+// launches; and rank 0's choice of algorithms reaches all ranks, and a file.
 #include "dsr/train/replay.hpp"
 
 #include <filesystem>
@@ -19,7 +19,9 @@
 namespace dsr {
 namespace {
 
-GptConfig config() { return {.layers = 2, .hidden = 64, .heads = 4, .vocabulary = 61, .sequence = 32}; }
+GptConfig config() {
+  return {.layers = 2, .hidden = 64, .heads = 4, .vocabulary = 61, .sequence = 32};
+}
 
 Tokens tokens() {
   std::vector<std::int32_t> list;

@@ -12,8 +12,10 @@
 #include "dsr/core/error.hpp"
 #include "dsr/data/loader.hpp"
 #include "dsr/model/gpt.hpp"
+#include "dsr/ops/algorithms.hpp"
 #include "dsr/train/checkpoints.hpp"
 #include "support/catch.hpp"
+#include "support/device.hpp"
 #include "support/meshes.hpp"
 #include "support/ranks.hpp"
 #include "support/tolerances.hpp"
@@ -33,8 +35,13 @@ Tokens tokens() {
 struct Run {
   Run(Runtime& runtime, MeshShape const& shape, ZeroStage zero, std::uint64_t seed)
       : mesh{runtime, shape},
-        model{{.layers = 2, .hidden = 48, .heads = 12, .vocabulary = 59, .sequence = kSequence}, mesh},
-        parameters{model, mesh, {.seed = seed, .bucket_bytes = 20'000}},
+        model{{.layers = 2,
+               .hidden = test::on_cuda() ? 192 : 48,
+               .heads = test::on_cuda() ? 24 : 12,
+               .vocabulary = 59,
+               .sequence = kSequence},
+              mesh},
+        parameters{model, mesh, {.seed = seed, .dtype = test::dtype(), .bucket_bytes = 20'000}},
         optimizer{parameters, {.weight_decay = 0.1, .clip = 1.0, .zero = zero}},
         loader{tokens(),
                mesh,
@@ -47,7 +54,9 @@ struct Run {
                 model,
                 optimizer,
                 loader,
-                {.rate = {.lr = 1e-3, .warmup = 3}, .pass = {.seed = 5, .dropout = 0.1}}} {
+                {.rate = {.lr = 1e-3, .warmup = 3},
+                 .pass = {.dtype = test::dtype(), .seed = 5, .dropout = 0.1}}} {
+    choose_algorithms({.deterministic = Determinism::on}, trainer.compute());
     trainer.visit_state(state);
   }
   std::vector<double> steps(int count) {
@@ -86,7 +95,8 @@ struct SharedDirectory {
 };
 
 bool save(Runtime& runtime, Run& run, std::string const& directory) {
-  Checkpointer checkpointer{runtime, run.mesh, system_files(), {.directory = directory}};
+  Checkpointer checkpointer{runtime, run.mesh, system_files(),
+                            {.warm = {.directory = directory}}};
   REQUIRE(checkpointer.save(run.state, run.trainer.steps_done()));
   auto const report = checkpointer.wait();
   REQUIRE(report);
@@ -95,7 +105,8 @@ bool save(Runtime& runtime, Run& run, std::string const& directory) {
 }
 
 std::optional<ResumedSet> load(Runtime& runtime, Run& run, std::string const& directory) {
-  Checkpointer checkpointer{runtime, run.mesh, system_files(), {.directory = directory}};
+  Checkpointer checkpointer{runtime, run.mesh, system_files(),
+                            {.warm = {.directory = directory}}};
   auto const resumed = checkpointer.load(run.state);
   if (resumed) run.trainer.after_load();
   return resumed;
@@ -132,11 +143,46 @@ TEST_CASE("a resumed run equals the one that went on, bit for bit, and on one ra
       CHECK(second.steps(3) == expected);
       CHECK(second.parameters.hash_values() == first.parameters.hash_values());
 
+      if (test::on_cuda()) continue;  // a runtime of one rank would have to share the device
       Runtime self = runtime_on(MPI_COMM_SELF, {.threads = test::runtime().threads(),
                                                 .termination = Termination::off});
       Run alone{self, {}, ZeroStage::zero, 7};
       REQUIRE(load(self, alone, directory.path));
       check_close(alone.steps(3), expected);
+    }
+  }
+}
+
+TEST_CASE("a run resumed from a hot or a whole cold set equals the one that went on, bit for bit") {
+  for (MeshShape const& shape : test::promised_meshes(test::runtime().size())) {
+    for (Tier const tier : {Tier::hot, Tier::cold}) {
+      INFO(to_string(shape) << ", " << name_of(tier));
+      SharedDirectory const directory;
+      CheckpointOptions options;
+      if (tier == Tier::hot)
+        options.hot.directory = directory.path;
+      else
+        options.cold = {.directory = directory.path, .content = ColdContent::all};
+      Run first{test::runtime(), shape, ZeroStage::one, 5};
+      first.steps(2);
+      {
+        Checkpointer checkpointer{test::runtime(), first.mesh, system_files(), options};
+        REQUIRE(checkpointer.save(first.state, first.trainer.steps_done(), {tier}));
+        auto const report = checkpointer.wait();
+        REQUIRE(report);
+        INFO(report->reason);
+        REQUIRE(report->acknowledged);
+      }
+      std::vector<double> const expected = first.steps(2);
+
+      Run second{test::runtime(), shape, ZeroStage::one, 6};
+      Checkpointer checkpointer{test::runtime(), second.mesh, system_files(), options};
+      auto const resumed = checkpointer.load(second.state);
+      REQUIRE(resumed);
+      CHECK(resumed->tier == tier);
+      second.trainer.after_load();
+      CHECK(second.steps(2) == expected);
+      CHECK(second.parameters.hash_values() == first.parameters.hash_values());
     }
   }
 }
@@ -183,7 +229,7 @@ TEST_CASE("old sets go when newer ones are acknowledged, and a save that fails l
   MeshShape const shape{.dp = test::runtime().size()};
   Run run{test::runtime(), shape, ZeroStage::zero, 5};
   Checkpointer checkpointer{test::runtime(), run.mesh, system_files(),
-                            {.directory = directory.path, .run_id = {}, .keep = 2}};
+                            {.warm = {.directory = directory.path, .keep = 2}}};
   for (Size step = 1; step <= 4; ++step) {
     REQUIRE(checkpointer.save(run.state, step));
     auto const report = checkpointer.wait();

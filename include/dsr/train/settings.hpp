@@ -6,9 +6,11 @@
 ///     dsr::Mesh mesh{runtime, dsr::mesh_shape(settings)};
 ///     dsr::Gpt model{dsr::gpt_config(settings), mesh};
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "dsr/checkpoint/checkpoint_options.hpp"
 #include "dsr/comm/nccl_options.hpp"
 #include "dsr/comm/runtime.hpp"
 #include "dsr/config/command_line.hpp"
@@ -32,6 +34,8 @@ AdamWOptions adamw_options(TrainSettings const& settings);
 ParameterOptions parameter_options(TrainSettings const& settings);
 PassOptions pass_options(TrainSettings const& settings);
 TrainerOptions trainer_options(TrainSettings const& settings);
+/// Of all tiers, on a rank of a node that has `ranks_on_node` of them; without a run id.
+CheckpointOptions checkpoint_options(TrainSettings const& settings, int ranks_on_node = 1);
 LoaderOptions loader_options(TrainSettings const& settings);
 /// The same for validation: in the order of the source.
 LoaderOptions evaluation_options(TrainSettings const& settings);
@@ -58,8 +62,10 @@ struct TrainingData {
 };
 TrainingData open_data(TrainSettings const& settings, Runtime& runtime);
 
-/// Makes run.dir and opens its metrics.jsonl on rank 0; null on other ranks. Collective, throws
-/// AgreedError.
-std::unique_ptr<MetricsWriter> open_metrics(TrainSettings const& settings, Runtime& runtime);
+/// Makes run.dir and opens its metrics.jsonl on rank 0, for appending; null on other ranks.
+/// `generation`: see MetricsWriter. Collective, throws AgreedError. Two runs that write into one
+/// folder spoil it: TrainingCheckpoints, made before, keeps the second one away.
+std::unique_ptr<MetricsWriter> open_metrics(TrainSettings const& settings, Runtime& runtime,
+                                            std::optional<int> generation = {});
 
 }  // namespace dsr

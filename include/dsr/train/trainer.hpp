@@ -38,12 +38,18 @@ struct TrainerOptions {
   Size check_every = 100;  ///< steps between checks that replicas hold the same bits; 0: never
   Overlap overlap = Overlap::on;
   Graphs graphs = Graphs::where_possible;
-  /// Of matrix products and attention, on CUDA. With AlgorithmChoice::timed rank 0 times them in the
-  /// first step, which takes some ten seconds longer, and all ranks follow it from then on.
+  /// Of matrix products and attention, on CUDA. With AlgorithmChoice::timed rank 0 times them in
+  /// the first step, which takes some ten seconds longer, and all ranks follow it from then on.
   AlgorithmOptions algorithms = {};
   /// Where rank 0's choices are kept: read if the file is there and fits, else written after the
   /// first step. Empty: not kept.
   std::string algorithms_file = {};
+};
+
+/// What a replica has added up of a step, between two of its micro-batches.
+struct Accumulated {
+  Size micro_batches = 0;  ///< done
+  Size tokens = 0;         ///< with a target, in them
 };
 
 /// Neither copies nor moves. All that it is given must outlive it. Collective: every rank makes the
@@ -64,10 +70,23 @@ class Trainer {
   double evaluate(Loader& loader, Size batches);
   /// Steps until `steps` have been done in all.
   void run_to(Size steps);
+  /// run_to returns when the step that is under way has been done. All ranks call it in the same
+  /// step.
+  void stop() { stopping_ = true; }
   /// Called after each step of run_to, on every rank.
   void on_step(std::function<void(StepMetrics const&)> callback) { on_step_ = std::move(callback); }
   /// Called at the very end of each step of run_to, on every rank.
   void between_steps(std::function<void()> callback) { between_steps_ = std::move(callback); }
+  /// Called between two micro-batches of a step, never after its last, while the gradients and
+  /// pass().loss() are sums of this rank alone; compute() may still be at work on them. Replicas
+  /// get there at different times. What it throws ends the step, and the next begins it anew.
+  void between_micro_batches(std::function<void(Accumulated const&)> callback) {
+    between_micro_batches_ = std::move(callback);
+  }
+  /// The next step goes on behind these micro-batches, whose gradients have been written into the
+  /// parameters' and whose loss sum is `loss`; after_load forgets it. Throws InvalidArgument unless
+  /// some of the replica's micro-batches are done and some are not.
+  void resume_step(Accumulated const& done, double loss);
   /// run_to evaluates every `every` steps and after the last one; `report` is called on every rank.
   void evaluate_every(Size every, Loader& loader, Size batches,
                       std::function<void(EvaluationMetrics const&)> report);
@@ -79,6 +98,9 @@ class Trainer {
   void after_load();
 
   Size steps_done() const { return steps_done_; }
+  TrainerOptions const& options() const { return options_; }
+  Parameters& parameters() { return optimizer_->parameters(); }
+  Loader const& loader() const { return *loader_; }
   Pass& pass() { return *pass_; }
   Stream& compute() { return compute_; }
   /// Steps whose gradient norm was not finite.
@@ -93,6 +115,11 @@ class Trainer {
   struct Totals {
     double loss = 0;
     Size tokens = 0;
+  };
+  /// Where an accumulation goes on.
+  struct Resumed {
+    Accumulated done;
+    double loss = 0;
   };
   void start_algorithms();
   void share_algorithms();
@@ -120,9 +147,11 @@ class Trainer {
   Buffer totals_, totals_on_host_;
   std::function<void(StepMetrics const&)> on_step_;
   std::function<void()> between_steps_;
+  std::function<void(Accumulated const&)> between_micro_batches_;
+  Resumed resumed_;
   Evaluation evaluation_;
   Size steps_done_ = 0;
-  bool gradients_are_zero_ = false, algorithms_are_shared_ = false;
+  bool gradients_are_zero_ = false, algorithms_are_shared_ = false, stopping_ = false;
   std::string part_;  // of the step that runs, for profilers
 };
 
