@@ -13,6 +13,8 @@
 #            tests whose code is another in this build, and shows those that need a GPU as skipped.
 #            Left out, with a line that says why, where the CUDA toolkit or its libraries are not
 #            found, unless it was asked for by name.
+#   fuzz     libFuzzer with both sanitizers, 20 s a target, and the corpus. Left out where there is
+#            no clang++, unless it was asked for by name.
 #
 # ccache is used where it is installed. Exit status: 0 all passed, 1 something failed, 130 it was
 # interrupted.
@@ -21,12 +23,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 builds=("$@")
 if [ ${#builds[@]} = 0 ]; then
-  builds=(release asan cuda)
+  builds=(release asan cuda fuzz)
 fi
 asked_for_by_name=$#
 reports=()
 stage="installing what is missing"
 left_out=""
+fuzz_left_out=""
 
 # Adds up what ctest wrote. A test that ctest could not run at all counts as failed.
 count_results() {
@@ -61,6 +64,9 @@ report_results() {
   local broken=0
   if [ -n "$left_out" ]; then
     echo "== cuda was left out: $left_out"
+  fi
+  if [ -n "$fuzz_left_out" ]; then
+    echo "== fuzz was left out: $fuzz_left_out"
   fi
   case "$stage" in
     done) ;;
@@ -106,6 +112,10 @@ configure() {
     left_out="no nvcc in PATH, CUDACXX, CUDA_HOME, CUDA_PATH or /usr/local/cuda"
     return 1
   fi
+  if [ "$build" = fuzz ] && [ "$asked_for_by_name" = 0 ] && ! command -v clang++ >/dev/null; then
+    fuzz_left_out="no clang++ in PATH"
+    return 1
+  fi
   mkdir -p "build/$build"
   cmake --preset "$build" "${options[@]}" 2>&1 | tee "$log" || status=$?
   if [ "$status" != 0 ] && [ "$build" = cuda ] && [ "$asked_for_by_name" = 0 ]; then
@@ -115,11 +125,13 @@ configure() {
   [ "$status" = 0 ] || exit 1
 }
 
-# The parts of the CUDA build that differ from those of the others.
+# The parts of a build that differ from those of the others; none: all of it.
 targets_of() {
   if [ "$1" = cuda ]; then
     echo --target dsr examples/all benchmarks/all tests/core/all tests/comm/all tests/ops/all \
       gpu_tests
+  elif [ "$1" = fuzz ]; then
+    echo --target tests/fuzz/all
   fi
 }
 

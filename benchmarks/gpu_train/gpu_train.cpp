@@ -107,7 +107,8 @@ dsr::Loader make_loader(Settings const& settings, dsr::Parameters const& paramet
                      mesh,
                      {.batch = batch, .micro_batch = job.micro_batch, .sequence = job.sequence}};
   if (!settings.dump.empty()) {
-    benchmark::dump(parameters, loader, {settings.dump, job, steps, settings.lr, settings.lr_warm_up});
+    benchmark::dump(parameters, loader,
+                    {settings.dump, job, steps, settings.lr, settings.lr_warm_up});
     loader.rewind();
   }
   return loader;

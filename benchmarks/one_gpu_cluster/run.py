@@ -119,16 +119,18 @@ def measure(options, mesh):
     return results
 
 
-def table(results):
-    """The reported numbers, one line for each mesh and setting."""
+def show_head():
     columns = ('step', 'total', 'exposed', 'hidden', 'metrics')
-    print(f'{"mesh":20} {"overlap":8}' + ''.join(f'{name:>12}' for name in columns))
+    print(f'{"mesh":20} {"overlap":8}' + ''.join(f'{name:>12}' for name in columns), flush=True)
+
+
+def show(results):
+    """One line for each setting of a mesh, as soon as there are numbers."""
     for r in results:
         hidden = '' if r['hidden_part'] is None else f'{100 * r["hidden_part"]:.1f} %'
         print(f'{r["mesh"]:20} {r["overlap"]:8}{r["step_ms"]:12.1f}{r["total_ms"]:12.1f}'
               f'{r["exposed_ms"]:12.1f}{hidden:>12}'
-              f'{r["comm_ms"]:12.1f} / {r["exposed_comm_ms"]:.1f}')
-    print(f'ms a step, mean of the ranks, {LABEL}; metrics: comm_ms / exposed_comm_ms')
+              f'{r["comm_ms"]:12.1f} / {r["exposed_comm_ms"]:.1f}', flush=True)
 
 
 def main():
@@ -137,8 +139,12 @@ def main():
         under_mps()
     card = gpu()
     print(card, flush=True)
-    results = [result for mesh in options.meshes for result in measure(options, mesh)]
-    table(results)
+    show_head()
+    results = []
+    for mesh in options.meshes:
+        results += measure(options, mesh)
+        show(results[-2:])
+    print(f'ms a step, mean of the ranks, {LABEL}; metrics: comm_ms / exposed_comm_ms')
     print(json.dumps({'label': LABEL, 'gpu': card, 'results': results}))
 
 

@@ -15,6 +15,7 @@ WRAPPED = {
     "hdf5.h": "checkpoint",
     "H5": "checkpoint",
     "xxhash.h": "checkpoint",
+    "zstd.h": "checkpoint",
     "nccl.h": "comm",
 }
 # The only public headers that may include something besides the standard library and dsr.
