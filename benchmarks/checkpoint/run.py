@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Saving and loading against plain copies, writes and reads, and against PyTorch's async_save.
 
-    python3 benchmarks/checkpoint/run.py --build build/release --bytes 1073741824 --directory /tmp/out
+    python3 benchmarks/checkpoint/run.py --build build/release --directory build/checkpoint_out
 
 checkpoint_benchmark alternates ours with the plain way within a process; that process and
 async_save.py run in turn, --processes times. Prints one JSON object, and a table of medians on

@@ -8,13 +8,10 @@
 #include <thread>
 
 #include "dsr/checkpoint/hash.hpp"
+#include "libdsr/checkpoint/hashed_writes.hpp"
 
 namespace dsr::detail {
 namespace {
-
-/// Written and then hashed in one go: small enough to stay in a core's cache in between. In this
-/// order, since the system's copy fetches from memory faster than a hash does.
-constexpr Size kWrite_bytes = Size{512} << 10;
 
 class BlockWriter {
  public:
@@ -71,13 +68,11 @@ class BlockWriter {
   /// Bytes of an extent from `offset` of the file on, at most `most`; how many.
   Size write_some(Extent const& extent, Size offset, Size most, BlockHasher& hasher) {
     Size const at = offset - extent.offset;
-    most = std::min(most, kWrite_bytes);
+    most = std::min(most, kPortion_bytes);
     std::span<std::byte const> const part =
         extent.memory != nullptr ? std::span{extent.memory + at, static_cast<std::size_t>(most)}
                                  : source_.take(extent.piece, at, most);
-    if (options_.limit != nullptr) options_.limit->take(std::ssize(part));
-    file_.write_at(offset, part);
-    hasher.add(part);
+    write_hashed(file_, offset, part, options_.limit, hasher);
     if (extent.memory == nullptr) source_.give_back(extent.piece, at, std::ssize(part));
     return std::ssize(part);
   }

@@ -30,11 +30,15 @@ void detail::copy_file(FileSystem& files, std::string const& from, std::string c
     }
     copy.write(at, part);
   }
-  StoredFile const copied = copy.finish();
+  require_hashes(copy.finish(), stored, path);
+}
+
+void detail::require_hashes(StoredFile const& copy, StoredFile const& stored,
+                            std::string const& path) {
   for (std::size_t block = 0; block < stored.blocks.size(); ++block) {
-    if (copied.blocks[block] != stored.blocks[block])
-      throw CorruptData(
-          problem(path, "a wrong hash of block " + std::to_string(block), stored.blocks[block]));
+    if (copy.blocks[block] == stored.blocks[block]) continue;
+    throw CorruptData(
+        problem(path, "a wrong hash of block " + std::to_string(block), stored.blocks[block]));
   }
 }
 

@@ -14,4 +14,7 @@ namespace dsr::detail {
 void copy_file(FileSystem& files, std::string const& from, std::string const& to,
                StoredFile const& stored, RateLimit* limit = nullptr);
 
+/// Throws CorruptData, naming the file and the block, unless a copy has the blocks that it should.
+void require_hashes(StoredFile const& copy, StoredFile const& stored, std::string const& path);
+
 }  // namespace dsr::detail

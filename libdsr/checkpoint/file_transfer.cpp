@@ -10,6 +10,7 @@
 #include "dsr/checkpoint/hashed_file.hpp"
 #include "dsr/comm/collectives.hpp"
 #include "dsr/core/error.hpp"
+#include "libdsr/checkpoint/copy_file.hpp"
 
 namespace dsr::detail {
 namespace {
@@ -44,15 +45,6 @@ class Attempts {
   std::exception_ptr failure_;
 };
 
-void require_hashes(StoredFile const& found, StoredFile const& stored) {
-  for (std::size_t block = 0; block < stored.blocks.size(); ++block) {
-    if (found.blocks[block] != stored.blocks[block]) {
-      throw CorruptData(problem(stored.name, "a wrong hash of block " + std::to_string(block),
-                                stored.blocks[block]));
-    }
-  }
-}
-
 }  // namespace
 
 void send_file(FileSystem& files, std::string const& directory, StoredFile const& stored,
@@ -85,7 +77,7 @@ void receive_file(FileSystem& files, std::string const& directory, StoredFile co
     receive_bytes(part, from, group);
     attempt([&] { copy->write(at, part); });
   });
-  attempt([&] { require_hashes(copy->finish(), stored); });
+  attempt([&] { require_hashes(copy->finish(), stored, stored.name); });
   attempt.rethrow();
 }
 

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsr/checkpoint/hashed_file.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "dsr/core/error.hpp"
+#include "libdsr/checkpoint/hashed_writes.hpp"
 
 namespace dsr {
-namespace {
-
-/// Written and then hashed in one go: small enough to stay in a core's cache in between. In this
-/// order, since the system's copy fetches from memory faster than a hash does.
-constexpr std::size_t kWrite_bytes = std::size_t{512} << 10;
-
-}  // namespace
 
 HashedFile::HashedFile(FileSystem& files, std::string const& directory, std::string name,
                        Size bytes, RateLimit* limit)
@@ -33,12 +26,7 @@ void HashedFile::write(Size offset, std::span<std::byte const> bytes) {
   }
   hasher_.add_zeros(offset - written_);
   written_ = offset + count;
-  for (; !bytes.empty(); bytes = bytes.subspan(std::min(bytes.size(), kWrite_bytes))) {
-    auto const part = bytes.first(std::min(bytes.size(), kWrite_bytes));
-    if (limit_ != nullptr) limit_->take(std::ssize(part));
-    file_->write_at(written_ - std::ssize(bytes), part);
-    hasher_.add(part);
-  }
+  detail::write_hashed(*file_, offset, bytes, limit_, hasher_);
 }
 
 StoredFile HashedFile::finish() {

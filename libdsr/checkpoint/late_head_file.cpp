@@ -5,14 +5,9 @@
 #include <utility>
 
 #include "dsr/core/error.hpp"
+#include "libdsr/checkpoint/hashed_writes.hpp"
 
 namespace dsr::detail {
-namespace {
-
-/// Hashed and then written in one go: small enough to stay in a core's cache in between.
-constexpr std::size_t kWrite_bytes = std::size_t{512} << 10;
-
-}  // namespace
 
 LateHeadFile::LateHeadFile(FileSystem& files, std::string const& directory, std::string name,
                            RateLimit* limit)
@@ -35,29 +30,21 @@ void LateHeadFile::write(Size offset, std::span<std::byte const> bytes) {
   }
   hasher_.add_zeros(offset - written_);
   written_ = offset + std::ssize(bytes);
-  for (; !bytes.empty(); bytes = bytes.subspan(std::min(bytes.size(), kWrite_bytes))) {
-    auto const part = bytes.first(std::min(bytes.size(), kWrite_bytes));
-    hasher_.add(part);
-    put(written_ - std::ssize(bytes), part);
-  }
+  write_hashed(*file_, offset, bytes, limit_, hasher_);
 }
 
 StoredFile LateHeadFile::finish(Size bytes) {
   file_->allocate(bytes);
   head_.resize(static_cast<std::size_t>(std::min(bytes, kHashBlock_bytes)));
-  put(0, head_);
-  StoredFile stored{.name = name_, .bytes = bytes, .hash = {}, .blocks = {hash_text(head_)}};
+  BlockHasher first;
+  write_hashed(*file_, 0, head_, limit_, first);
+  StoredFile stored{.name = name_, .bytes = bytes, .hash = {}, .blocks = first.finish()};
   hasher_.add_zeros(std::max(bytes, kHashBlock_bytes) - written_);
   for (std::string& block : hasher_.finish()) stored.blocks.push_back(std::move(block));
   stored.hash = file_hash(stored.blocks);
   file_->sync_data();
   file_->close();
   return stored;
-}
-
-void LateHeadFile::put(Size offset, std::span<std::byte const> bytes) {
-  if (limit_ != nullptr) limit_->take(std::ssize(bytes));
-  file_->write_at(offset, bytes);
 }
 
 }  // namespace dsr::detail

@@ -35,8 +35,6 @@ class LateHeadFile {
   StoredFile finish(Size bytes);
 
  private:
-  void put(Size offset, std::span<std::byte const> bytes);
-
   std::unique_ptr<File> file_;
   std::string name_;
   RateLimit* limit_;

@@ -8,13 +8,15 @@
 #include "dsr/comm/communicator.hpp"
 #include "dsr/io/file_system.hpp"
 #include "libdsr/checkpoint/nodes.hpp"
+#include "libdsr/checkpoint/outcome.hpp"
 
 namespace dsr::detail {
 
 /// Each rank sends its file, `stored` by rank, to its partner, which writes it durably into its own
-/// node's `directory`. On one node nothing is done. Collective. Throws, on the ranks that it
-/// concerns and after all messages, as send_file and receive_file do.
-void mirror_files(FileSystem& files, std::string const& directory,
-                  std::vector<StoredFile> const& stored, Nodes const& nodes, Communicator& group);
+/// node's `directory`. On one node nothing is done. Returns what first went wrong on this rank, after
+/// all messages. Collective.
+Outcome mirror_files(FileSystem& files, std::string const& directory,
+                     std::vector<StoredFile> const& stored, Nodes const& nodes,
+                     Communicator& group);
 
 }  // namespace dsr::detail

@@ -70,6 +70,12 @@ std::vector<detail::Extent> extents_of(Container const& container, std::vector<P
   return extents;
 }
 
+/// "f32 [4096, 1024], codec none".
+std::string text_of_type(StoredTensor const& tensor) {
+  return std::string(name_of(tensor.dtype)) + " " + to_string(tensor.shape) + ", codec " +
+         std::string(name_of(tensor.codec));
+}
+
 }  // namespace
 
 std::string rank_file_name(int rank) {
@@ -121,11 +127,8 @@ Manifest merge_reports(std::vector<RankReport> const& reports) {
       StoredTensor& tensor = manifest.tensors[place->second];
       if (tensor.shape != part.shape || tensor.dtype != part.dtype || tensor.codec != part.codec) {
         throw InvalidArgument(problem("checkpoint: " + part.name,
-                                      std::string(name_of(part.dtype)) + " " +
-                                          to_string(part.shape) + " (codec " +
-                                          std::string(name_of(part.codec)) + ") in " + report.file.name,
-                                      std::string(name_of(tensor.dtype)) + " " +
-                                          to_string(tensor.shape) + " as in others"));
+                                      text_of_type(part) + " in " + report.file.name,
+                                      text_of_type(tensor) + " as in others"));
       }
       for (Slice slice : part.slices) {
         slice.file = file;

@@ -4,13 +4,12 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "dsr/checkpoint/cold_file.hpp"
 #include "dsr/checkpoint/hash.hpp"
 #include "dsr/core/error.hpp"
 
 namespace dsr::detail {
 namespace {
-
-constexpr std::string_view kWeights = "model/";
 
 using Lookup = std::unordered_map<std::string_view, StoredTensor const*>;
 
@@ -23,7 +22,7 @@ bool weights_alone(Manifest const& manifest, Lookup const& stored, std::string c
   for (TensorEntry const& entry : state.tensors()) {
     bool const there = stored.contains(entry.name);
     if (!there && missing.empty()) missing = "tensor " + entry.name;
-    if (entry.name.starts_with(kWeights))
+    if (entry.name.starts_with(kWeightPrefix))
       weights = weights && there;
     else
       others = others || there;

@@ -27,15 +27,20 @@ SaveReport report_for(SetToWrite const& set, TierPlace const& place) {
   return report;
 }
 
-/// Staging that holds all bytes: a slower tier may want them when a faster one has failed.
-class KeptBytes final : public PieceBytes {
+/// What is staged. If that is all bytes a writer that fails leaves them there: a slower tier may
+/// want them.
+class StagedBytes final : public PieceBytes {
  public:
-  explicit KeptBytes(Staging& staging) : staging_(staging) {}
+  explicit StagedBytes(Staging& staging) : staging_(staging) {}
   std::span<std::byte const> take(std::size_t piece, Size at, Size most) override {
     return staging_.take(piece, at, most);
   }
-  void give_back(std::size_t, Size, Size) override {}
-  void abandon() noexcept override {}
+  void give_back(std::size_t piece, Size at, Size bytes) override {
+    staging_.give_back(piece, at, bytes);
+  }
+  void abandon() noexcept override {
+    if (!staging_.whole()) staging_.abandon();
+  }
 
  private:
   Staging& staging_;
@@ -145,9 +150,8 @@ RankReport TierWriter::write_cold(std::string const& directory) {
     StoredPieces stored{files_, source_->directory, source_->report, options.content};
     return write_cold_file(files_, directory, group_.rank(), stored.pieces(), stored, options);
   }
-  KeptBytes kept{staging_};
-  PieceBytes& bytes = staging_.whole() ? static_cast<PieceBytes&>(kept) : staging_;
-  return write_cold_file(files_, directory, group_.rank(), staging_.pieces(), bytes, options);
+  StagedBytes staged{staging_};
+  return write_cold_file(files_, directory, group_.rank(), staging_.pieces(), staged, options);
 }
 
 /// From the faster tier if the set is there, else from memory that still holds it.
@@ -159,19 +163,14 @@ RankReport TierWriter::write_file(TierPlace const& place, std::string const& dir
     files_.sync_directory(directory);
     return source_->report;
   }
-  KeptBytes kept{staging_};
-  PieceBytes& bytes = staging_.whole() ? static_cast<PieceBytes&>(kept) : staging_;
-  return write_rank_file(files_, directory, group_.rank(), staging_.pieces(), bytes, options);
+  StagedBytes staged{staging_};
+  return write_rank_file(files_, directory, group_.rank(), staging_.pieces(), staged, options);
 }
 
 Outcome TierWriter::mirror(std::string const& directory, std::vector<std::string> const& reports) {
-  return agreed(attempt([&] {
-                  std::vector<StoredFile> stored;
-                  for (std::string const& report : reports)
-                    stored.push_back(parse_report(report).file);
-                  mirror_files(files_, directory, stored, nodes_, group_);
-                }),
-                group_);
+  std::vector<StoredFile> stored;
+  for (std::string const& report : reports) stored.push_back(parse_report(report).file);
+  return agreed(mirror_files(files_, directory, stored, nodes_, group_), group_);
 }
 
 }  // namespace dsr::detail

@@ -9,12 +9,11 @@
 #include "dsr/core/error.hpp"
 #include "libdsr/checkpoint/box_runs.hpp"
 #include "libdsr/checkpoint/fault_names.hpp"
+#include "libdsr/checkpoint/hashed_writes.hpp"
 
 namespace dsr::detail {
 namespace {
 
-/// Read and then hashed in one go: small enough to stay in a core's cache in between.
-constexpr Size kRead_bytes = Size{512} << 10;
 /// Runs from this length on are read into their place, shorter ones are copied there.
 constexpr Size kLong_bytes = Size{64} << 10;
 /// Parts whose runs are shorter on the average would make a list longer than it is worth.
@@ -149,7 +148,7 @@ Size VerifiedReader::read_some(File& file, std::vector<Run> const& runs, Size at
     return std::min(run.end(), end) - std::max(run.offset, at) >= kLong_bytes;
   };
   auto const first = std::ranges::upper_bound(runs, at, {}, &Run::end);
-  Size stop = std::min(end, at + kRead_bytes);
+  Size stop = std::min(end, at + kPortion_bytes);
   if (first != runs.end() && first->offset <= at && long_in(*first)) {
     stop = std::min(stop, first->end());
     std::span const to{first->to + (at - first->offset), static_cast<std::size_t>(stop - at)};
@@ -160,7 +159,7 @@ Size VerifiedReader::read_some(File& file, std::vector<Run> const& runs, Size at
   for (auto run = first; run != runs.end() && run->offset < stop; ++run) {
     if (long_in(*run)) stop = run->offset;
   }
-  scratch_.resize(static_cast<std::size_t>(kRead_bytes));
+  scratch_.resize(static_cast<std::size_t>(kPortion_bytes));
   std::span const bytes = std::span{scratch_}.first(static_cast<std::size_t>(stop - at));
   if (file.read_at(at, bytes) != stop - at) return 0;
   hasher_.add(bytes);
