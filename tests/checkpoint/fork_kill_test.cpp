@@ -19,6 +19,7 @@
 #include "checkpoint/small_state.hpp"
 #include "dsr/comm/mpi.hpp"
 #include "dsr/core/error.hpp"
+#include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
 #include "support/faulty_files.hpp"
 
@@ -33,24 +34,10 @@ constexpr int kMostMicroseconds = 2000;
 constexpr int kWrongState = 3;
 
 /// In memory where the machine has such a folder: what is tested is no disk.
-struct Folder {
-  Folder() {
-    std::filesystem::path const memory = "/dev/shm";
-    std::string name =
-        ((::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path()) /
-         "dsr_kill_XXXXXX")
-            .string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  Folder(Folder const&) = delete;
-  Folder& operator=(Folder const&) = delete;
-  std::string path;
-};
+std::filesystem::path memory_folder() {
+  std::filesystem::path const memory = "/dev/shm";
+  return ::access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+}
 
 /// Where a run saves, and how often in one life.
 struct Kind {
@@ -218,14 +205,14 @@ int lives_of(std::string const& run, Kind const& kind, Size calls, std::mt19937&
 }  // namespace
 
 TEST_CASE("10,000 kills at random calls and random times lose nothing that was acknowledged") {
-  Folder const folder;
+  TemporaryDirectory const folder{memory_folder()};
   std::mt19937 random{7};
   std::array const kinds{&kWarmAlone, &kAllTiers};
-  std::array const calls{calls_of(folder.path + "/0", kWarmAlone),
-                         calls_of(folder.path + "/1", kAllTiers)};
+  std::array const calls{calls_of(folder.path() + "/0", kWarmAlone),
+                         calls_of(folder.path() + "/1", kAllTiers)};
   int killed = 0;
   for (int kill = 0; kill < kKills; kill += kLives) {
-    std::string const run = folder.path + "/" + std::to_string(kill + 2);
+    std::string const run = folder.path() + "/" + std::to_string(kill + 2);
     std::size_t const kind = random() % kinds.size();
     killed += lives_of(run, *kinds[kind], calls[kind], random);
     std::filesystem::remove_all(run);
@@ -235,8 +222,8 @@ TEST_CASE("10,000 kills at random calls and random times lose nothing that was a
 }
 
 TEST_CASE("A kill at every call of a save to three tiers, with sets to prune in each") {
-  Folder const folder;
-  std::string const begun = folder.path + "/begun", run = folder.path + "/run";
+  TemporaryDirectory const folder{memory_folder()};
+  std::string const begun = folder.path() + "/begun", run = folder.path() + "/run";
   for (int save = 0; save < 2; ++save) calls_of(begun, kAllTiers);
   bool killed = true;
   for (Size call = 1; killed; ++call) {

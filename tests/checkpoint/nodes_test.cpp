@@ -9,7 +9,7 @@
 #include "support/faulty_files.hpp"
 
 using namespace dsr;
-using test::JobDirectory;
+using test::SharedDirectory;
 using test::on_first;
 using test::TiersJob;
 
@@ -18,18 +18,18 @@ namespace {
 constexpr char const* kSecond = "/run/step_000000002.g001";
 
 /// A warm set of step 1 and a hot one of step 2.
-void save_two(JobDirectory const& place, Partner partner, MeshShape shape) {
+void save_two(SharedDirectory const& place, Partner partner, MeshShape shape) {
   TiersJob job{place, shape, partner};
   job.start();
   job.save_well(1, {Tier::warm});
   job.save_well(2, {Tier::hot});
 }
 
-void lose_node(JobDirectory const& place, std::string const& node) {
+void lose_node(SharedDirectory const& place, std::string const& node) {
   on_first([&] { std::filesystem::remove_all(place.path() + "/hot" + node); });
 }
 
-void change_byte(JobDirectory const& place, int node, int rank) {
+void change_byte(SharedDirectory const& place, int node, int rank) {
   on_first([&] {
     std::string const file = place.path() + "/hot" + std::to_string(node) + kSecond + "/rank_0000" +
                              std::to_string(rank) + ".h5";
@@ -63,7 +63,7 @@ TEST_CASE("nodes are numbered by their lowest ranks, and partners are on the nex
 }
 
 TEST_CASE("each node holds the files of its ranks and commits the same manifest") {
-  JobDirectory const place;
+  SharedDirectory const place;
   save_two(place, Partner::none, {.dp = test::runtime().size()});
   auto const files_of = [&](int rank) {
     std::string const node = std::to_string(rank * 2 / test::runtime().size());
@@ -84,7 +84,7 @@ TEST_CASE("any mesh loads what nodes hold together") {
   int const size = test::runtime().size();
   for (MeshShape const& saved : {MeshShape{.dp = size}, MeshShape{.row = size}}) {
     for (MeshShape const& loaded : {MeshShape{.dp = size}, MeshShape{.row = size}}) {
-      JobDirectory const place;
+      SharedDirectory const place;
       save_two(place, Partner::none, saved);
       TiersJob job{place, loaded};
       job.start();
@@ -103,7 +103,7 @@ TEST_CASE("a node that is lost takes the set along, unless its partner has it") 
   for (std::string const node : {"0", "1"}) {
     for (Partner const partner : {Partner::none, Partner::next}) {
       INFO("node " << node << ", partner " << (partner == Partner::next));
-      JobDirectory const place;
+      SharedDirectory const place;
       MeshShape const shape{.dp = test::runtime().size()};
       save_two(place, partner, shape);
       lose_node(place, node);
@@ -127,7 +127,7 @@ TEST_CASE("a node that is lost takes the set along, unless its partner has it") 
 TEST_CASE("with a node for each rank, partners in a ring keep every one of them") {
   int const size = test::runtime().size(), rank = test::runtime().rank();
   if (size == 1) return;
-  JobDirectory const place;
+  SharedDirectory const place;
   {
     TiersJob job{place, {.row = size}, Partner::next, rank};
     job.start();
@@ -143,7 +143,7 @@ TEST_CASE("with a node for each rank, partners in a ring keep every one of them"
 
 TEST_CASE("a node that has no room for what it lacks leaves the set as it is") {
   if (test::runtime().size() == 1) return;
-  JobDirectory const place;
+  SharedDirectory const place;
   MeshShape const shape{.dp = test::runtime().size()};
   save_two(place, Partner::none, shape);
   TiersJob job{place, shape};
@@ -166,7 +166,7 @@ TEST_CASE("a node that has no room for what it lacks leaves the set as it is") {
 }
 
 TEST_CASE("a bit that changed on one node is found, and all nodes set the set aside") {
-  JobDirectory const place;
+  SharedDirectory const place;
   MeshShape const shape{.dp = test::runtime().size()};
   save_two(place, Partner::none, shape);
   int const last = test::runtime().size() - 1;
@@ -192,7 +192,7 @@ TEST_CASE("a file that is damaged on one node is taken from its partner") {
   };
   std::vector<std::vector<Damage>> const cases{{{1, last}}, {{0, last}}, {{0, 0}, {1, last}}};
   for (std::vector<Damage> const& damages : cases) {
-    JobDirectory const place;
+    SharedDirectory const place;
     save_two(place, Partner::next, shape);
     for (Damage const& damage : damages) change_byte(place, damage.node, damage.rank);
     for (int start = 0; start < 2; ++start) {
@@ -210,7 +210,7 @@ TEST_CASE("a file that is damaged on one node is taken from its partner") {
     }
   }
   // Both copies.
-  JobDirectory const place;
+  SharedDirectory const place;
   save_two(place, Partner::next, shape);
   change_byte(place, 0, last);
   change_byte(place, 1, last);
@@ -225,7 +225,7 @@ TEST_CASE("a file that is damaged on one node is taken from its partner") {
 
 TEST_CASE("a manifest that is damaged on one node does not keep the others from the set") {
   if (test::runtime().size() == 1) return;
-  JobDirectory const place;
+  SharedDirectory const place;
   MeshShape const shape{.dp = test::runtime().size()};
   save_two(place, Partner::next, shape);
   on_first([&] { std::ofstream{place.path() + "/hot0" + kSecond + "/manifest.json"} << "{}"; });

@@ -3,8 +3,6 @@
 // node's own is simulated.
 #include "dsr/checkpoint/probe.hpp"
 
-#include <stdlib.h>
-
 #include <filesystem>
 
 #include "dsr/comm/collectives.hpp"
@@ -12,6 +10,7 @@
 #include "dsr/io/files.hpp"
 #include "support/catch.hpp"
 #include "support/ranks.hpp"
+#include "support/shared_directory.hpp"
 #include "support/simulated_disk.hpp"
 
 namespace dsr {
@@ -19,26 +18,10 @@ namespace {
 
 using test::runtime;
 
-/// A directory that all ranks see, removed at the end.
-struct Shared {
-  Shared() {
-    if (runtime().rank() == 0) {
-      std::string name = (std::filesystem::temp_directory_path() / "dsr_probe_XXXXXX").string();
-      REQUIRE(::mkdtemp(name.data()) != nullptr);
-      path = name;
-    }
-    path = broadcast_text(path, 0, runtime().world());
-  }
-  ~Shared() {
-    wait_for_all(runtime().world());
-    if (runtime().rank() == 0) std::filesystem::remove_all(path);
-  }
-  bool empty(std::string const& below) const {
-    wait_for_all(runtime().world());
-    return system_files().list(path + below).empty();
-  }
-  std::string path;
-};
+bool is_empty(std::string const& directory) {
+  wait_for_all(runtime().world());
+  return system_files().list(directory).empty();
+}
 
 /// The exit code of the error that all ranks throw, and its text; 0 if there is none.
 int refused(FileSystem& files, CheckpointOptions const& options, std::string& text) {
@@ -59,36 +42,36 @@ bool contains(std::string const& text, std::string const& part) {
 
 TEST_CASE(
     "a shared directory is made, is fine for the warm and the cold tier, and holds nothing after") {
-  Shared const shared;
+  test::SharedDirectory const shared;
   std::string text;
-  CheckpointOptions options{.warm = {.directory = shared.path + "/a/warm"},
-                            .cold = {.directory = shared.path + "/cold"},
+  CheckpointOptions options{.warm = {.directory = shared.path() + "/a/warm"},
+                            .cold = {.directory = shared.path() + "/cold"},
                             .node = runtime().rank()};
   CHECK(refused(system_files(), options, text) == 0);
   CHECK(text.empty());
-  CHECK((shared.empty("/a/warm") && shared.empty("/cold")));
+  CHECK((is_empty(shared.path() + "/a/warm") && is_empty(shared.path() + "/cold")));
 }
 
 TEST_CASE("a hot tier that another node sees is refused, and named") {
-  Shared const shared;
+  test::SharedDirectory const shared;
   std::string text;
-  CheckpointOptions const options{.hot = {.directory = shared.path + "/hot"},
+  CheckpointOptions const options{.hot = {.directory = shared.path() + "/hot"},
                                   .node = runtime().rank()};
   int const code = refused(system_files(), options, text);
   CHECK(code == (runtime().size() > 1 ? 78 : 0));
   if (code != 0) {
-    CHECK(contains(text, "checkpoint.hot.path: " + shared.path + "/hot"));
+    CHECK(contains(text, "checkpoint.hot.path: " + shared.path() + "/hot"));
     CHECK(contains(text, "sees what another node writes"));
   }
-  CHECK(shared.empty("/hot"));
+  CHECK(is_empty(shared.path() + "/hot"));
 }
 
 TEST_CASE("ranks of one node share its hot tier") {
-  Shared const shared;
+  test::SharedDirectory const shared;
   std::string text;
-  CheckpointOptions const options{.hot = {.directory = shared.path + "/hot"}, .node = 0};
+  CheckpointOptions const options{.hot = {.directory = shared.path() + "/hot"}, .node = 0};
   CHECK(refused(system_files(), options, text) == 0);
-  CHECK(shared.empty("/hot"));
+  CHECK(is_empty(shared.path() + "/hot"));
 }
 
 TEST_CASE("a disk of each node's own is fine for the hot tier and for no other") {

@@ -12,31 +12,9 @@
 #include "support/catch.hpp"
 #include "support/node_files.hpp"
 #include "support/ranks.hpp"
+#include "support/shared_directory.hpp"
 
 namespace dsr::test {
-
-/// A directory that all ranks know, removed at the end.
-class JobDirectory {
- public:
-  JobDirectory() {
-    if (runtime().rank() == 0) {
-      std::string name = (std::filesystem::temp_directory_path() / "dsr_tiers_XXXXXX").string();
-      REQUIRE(mkdtemp(name.data()) != nullptr);
-      path_ = name;
-    }
-    path_ = broadcast_text(path_, 0, runtime().world());
-  }
-  ~JobDirectory() {
-    wait_for_all(runtime().world());
-    if (runtime().rank() == 0) std::filesystem::remove_all(path_);
-  }
-  JobDirectory(JobDirectory const&) = delete;
-  JobDirectory& operator=(JobDirectory const&) = delete;
-  std::string const& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 /// Work of rank 0 that all others see done.
 template <class Work>
@@ -50,7 +28,7 @@ inline int half_of_ranks() { return runtime().rank() * 2 / runtime().size(); }
 
 /// One start of the run.
 struct TiersJob {
-  explicit TiersJob(JobDirectory const& place, MeshShape shape = {.dp = runtime().size()},
+  explicit TiersJob(SharedDirectory const& place, MeshShape shape = {.dp = runtime().size()},
                     Partner partner = Partner::none, int node = half_of_ranks())
       : root(place.path()),
         mesh(runtime(), shape),

@@ -8,7 +8,7 @@
 #include "support/faulty_files.hpp"
 
 using namespace dsr;
-using test::JobDirectory;
+using test::SharedDirectory;
 using test::on_first;
 using test::TiersJob;
 
@@ -21,7 +21,7 @@ std::string const kFirst = "/step_000000001.g001";
 }  // namespace
 
 TEST_CASE("one save fills all tiers, and each of them gives the state back") {
-  JobDirectory const place;
+  SharedDirectory const place;
   TiersJob job{place};
   job.start();
   auto const reports = job.save(1, kAll);
@@ -56,7 +56,7 @@ TEST_CASE("one save fills all tiers, and each of them gives the state back") {
 }
 
 TEST_CASE("the newest set counts, wherever it is, and every tier raises the generation") {
-  JobDirectory const place;
+  SharedDirectory const place;
   TiersJob job{place};
   job.start();
   job.save_well(1, {Tier::warm});
@@ -87,7 +87,7 @@ TEST_CASE("the newest set counts, wherever it is, and every tier raises the gene
 }
 
 TEST_CASE("cold weights are no state to go on from, and warm may be off") {
-  JobDirectory const place;
+  SharedDirectory const place;
   TiersJob job{place};
   job.options.warm.directory.clear();
   job.options.hot.directory.clear();
@@ -103,7 +103,7 @@ TEST_CASE("cold weights are no state to go on from, and warm may be off") {
 }
 
 TEST_CASE("a hot tier that is full once is tried again, and slower tiers get their set") {
-  JobDirectory const place;
+  SharedDirectory const place;
   TiersJob job{place};
   test::FaultyFiles faulty{job.files};
   job.start(faulty);
@@ -127,7 +127,7 @@ TEST_CASE("a hot tier that is full once is tried again, and slower tiers get the
 
 TEST_CASE(
     "with bounded memory all tiers are filled, and a set that failed cannot be written again") {
-  JobDirectory const place;
+  SharedDirectory const place;
   TiersJob job{place};
   job.options.staging.bytes = 4096;
   test::FaultyFiles faulty{job.files};
@@ -152,7 +152,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a hot tier that stays full is off, with one warning") {
-  JobDirectory const place;
+  SharedDirectory const place;
   TiersJob job{place};
   test::FaultyFiles faulty{job.files};
   job.start(faulty);
@@ -170,7 +170,7 @@ TEST_CASE("a hot tier that stays full is off, with one warning") {
 }
 
 TEST_CASE("what is called before a commit can fail the set") {
-  JobDirectory const place;
+  SharedDirectory const place;
   TiersJob job{place};
   int calls = 0;
   job.options.before_commit = [&] {
@@ -187,7 +187,7 @@ TEST_CASE("what is called before a commit can fail the set") {
 
 TEST_CASE("damage is found by every way to verify, and a copy downward does not spread it") {
   for (Verify const verify : {Verify::all, Verify::used}) {
-    JobDirectory const place;
+    SharedDirectory const place;
     TiersJob job{place};
     job.options.verify = verify;
     job.start();
@@ -208,7 +208,7 @@ TEST_CASE("damage is found by every way to verify, and a copy downward does not 
 }
 
 TEST_CASE("imported weights are a fresh start; other gaps are refused") {
-  JobDirectory const place;
+  SharedDirectory const place;
   TiersJob job{place};
   job.start();
   Shard const whole{{24}, {}, job.mesh.shape()};

@@ -13,8 +13,9 @@ namespace dsr::test {
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "dsr_test_XXXXXX").string();
+  explicit TemporaryDirectory(
+      std::filesystem::path const& parent = std::filesystem::temp_directory_path()) {
+    std::string name = (parent / "dsr_test_XXXXXX").string();  // mkdtemp replaces the six letters
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed: " + name);
     path_ = name;
   }

@@ -2,8 +2,6 @@
 // TrainingCheckpoints around a small Trainer: lock, signals, intervals, reports, the command line.
 #include "dsr/train/checkpoints.hpp"
 
-#include <stdlib.h>
-
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -20,6 +18,7 @@
 #include "support/catch.hpp"
 #include "support/faulty_files.hpp"
 #include "support/ranks.hpp"
+#include "support/shared_directory.hpp"
 
 namespace dsr {
 namespace {
@@ -50,24 +49,14 @@ struct Run {
   Trainer trainer;
 };
 
-/// A run's folder that all ranks know, removed at the end.
+/// A run's folder and settings that all ranks know.
 struct Folder {
   Folder() {
-    if (runtime().rank() == 0) {
-      std::string name = (std::filesystem::temp_directory_path() / "dsr_run_XXXXXX").string();
-      REQUIRE(::mkdtemp(name.data()) != nullptr);
-      path = name;
-    }
-    path = broadcast_text(path, 0, runtime().world());
     settings.run.dir = path + "/run";
     settings.checkpoint.cold.path = "";
     settings.checkpoint.warm.every_s = 0;
     settings.checkpoint.fragments = "off";
     settings.checkpoint.lease_s = 0.4;
-  }
-  ~Folder() {
-    wait_for_all(runtime().world());
-    if (runtime().rank() == 0) std::filesystem::remove_all(path);
   }
   /// Names of the committed sets of a tier, the oldest first. All ranks ask.
   std::vector<std::string> sets(std::string const& tier) const {
@@ -79,7 +68,8 @@ struct Folder {
     wait_for_all(runtime().world());
     return names;
   }
-  std::string path;
+  test::SharedDirectory place;
+  std::string const& path = place.path();
   TrainSettings settings;
 };
 

@@ -18,6 +18,7 @@
 #include "support/faulty_files.hpp"
 #include "support/meshes.hpp"
 #include "support/ranks.hpp"
+#include "support/shared_directory.hpp"
 
 namespace dsr {
 namespace {
@@ -86,25 +87,9 @@ struct Run {
   Trainer trainer;
 };
 
-/// A directory that all ranks know, removed at the end.
-struct SharedDirectory {
-  SharedDirectory() {
-    if (test::runtime().rank() == 0) {
-      std::string name = (std::filesystem::temp_directory_path() / "dsr_fragments_XXXXXX").string();
-      REQUIRE(mkdtemp(name.data()) != nullptr);
-      path = name;
-    }
-    path = broadcast_text(path, 0, test::runtime().world());
-  }
-  ~SharedDirectory() {
-    wait_for_all(test::runtime().world());
-    if (test::runtime().rank() == 0) std::filesystem::remove_all(path);
-  }
-  std::string slot(int rank, int number) const {
-    return path + "/rank_0000" + std::to_string(rank) + "." + std::to_string(number);
-  }
-  std::string path;
-};
+std::string slot_in(test::SharedDirectory const& directory, int rank, int number) {
+  return directory.path() + "/rank_0000" + std::to_string(rank) + "." + std::to_string(number);
+}
 
 struct Killed {};
 
@@ -156,18 +141,18 @@ std::vector<Kind> kinds() {
 TEST_CASE("Ended in a step, twice, each replica elsewhere: goes on there, bit for bit") {
   for (Kind const& kind : kinds()) {
     INFO(to_string(kind.shape) << ", zero " << static_cast<int>(kind.zero));
-    SharedDirectory const directory;
+    test::SharedDirectory const directory;
     Run whole{kind};
     std::vector<double> const expected = whole.steps(2);
     {
       Run run{kind};
-      auto const fragments = fragments_of(run, directory.path, 1);
+      auto const fragments = fragments_of(run, directory.path(), 1);
       fragments->acknowledged(kStep, kBase);
       CHECK(kill_behind(run, *fragments, run.replica() == 0 ? 2 : 1) == 1);
     }
     {
       Run run{kind};
-      auto const fragments = fragments_of(run, directory.path, 2);
+      auto const fragments = fragments_of(run, directory.path(), 2);
       std::string const line = fragments->resume(kStep, kBase);
       INFO(line);
       CHECK(says(line, "replica 0: " + kept(2)));
@@ -175,7 +160,7 @@ TEST_CASE("Ended in a step, twice, each replica elsewhere: goes on there, bit fo
       CHECK(kill_behind(run, *fragments, 3) == (run.replica() == 0 ? 3 : 2));
     }
     Run run{kind};
-    auto const fragments = fragments_of(run, directory.path, 3);
+    auto const fragments = fragments_of(run, directory.path(), 3);
     CHECK(says(fragments->resume(kStep, kBase), kept(3)));
     CHECK(run.steps(2) == expected);
   }
@@ -183,15 +168,15 @@ TEST_CASE("Ended in a step, twice, each replica elsewhere: goes on there, bit fo
 
 TEST_CASE("A rank whose newest slot is damaged takes its replica one micro-batch back") {
   for (Kind const& kind : kinds()) {
-    SharedDirectory const directory;
+    test::SharedDirectory const directory;
     Run whole{kind};
     std::vector<double> const expected = whole.steps(1);
     Run run{kind};
-    auto fragments = fragments_of(run, directory.path);
+    auto fragments = fragments_of(run, directory.path());
     fragments->acknowledged(kStep, kBase);
     kill_behind(run, *fragments, 3);
     if (test::runtime().rank() == 0) {
-      std::fstream file{directory.slot(0, 0), std::ios::in | std::ios::out | std::ios::binary};
+      std::fstream file{slot_in(directory, 0, 0), std::ios::in | std::ios::out | std::ios::binary};
       file.seekp(9000);
       file.put('\x55');
       file.put('\x33');
@@ -199,7 +184,7 @@ TEST_CASE("A rank whose newest slot is damaged takes its replica one micro-batch
     }
     wait_for_all(test::runtime().world());
     Run again{kind};
-    fragments = fragments_of(again, directory.path);
+    fragments = fragments_of(again, directory.path());
     std::string const line = fragments->resume(kStep, kBase);
     INFO(line);
     CHECK(says(line, "replica 0: " + kept(2)));
@@ -210,20 +195,20 @@ TEST_CASE("A rank whose newest slot is damaged takes its replica one micro-batch
 
 TEST_CASE("A replica that lost a rank's slots redoes its accumulation, others do not") {
   Kind const kind = kinds().back();
-  SharedDirectory const directory;
+  test::SharedDirectory const directory;
   Run whole{kind};
   std::vector<double> const expected = whole.steps(1);
   Run run{kind};
-  auto fragments = fragments_of(run, directory.path);
+  auto fragments = fragments_of(run, directory.path());
   fragments->acknowledged(kStep, kBase);
   kill_behind(run, *fragments, 2);
   int const lost = test::runtime().size() - 1;
   if (test::runtime().rank() == lost) {
-    for (int const number : {0, 1}) CHECK(std::filesystem::remove(directory.slot(lost, number)));
+    for (int const number : {0, 1}) CHECK(std::filesystem::remove(slot_in(directory, lost, number)));
   }
   wait_for_all(test::runtime().world());
   Run again{kind};
-  fragments = fragments_of(again, directory.path);
+  fragments = fragments_of(again, directory.path());
   std::string const line = fragments->resume(kStep, kBase);
   INFO(line);
   CHECK(says(line, "none kept, rank " + std::to_string(lost) + " has no fragment"));
@@ -233,23 +218,23 @@ TEST_CASE("A replica that lost a rank's slots redoes its accumulation, others do
 
 TEST_CASE("Fragments of another set or with other settings are named and not used") {
   Kind const kind = kinds().front();
-  SharedDirectory const directory;
+  test::SharedDirectory const directory;
   Run whole{kind};
   std::vector<double> const expected = whole.steps(1);
   Run run{kind};
-  auto fragments = fragments_of(run, directory.path);
+  auto fragments = fragments_of(run, directory.path());
   fragments->acknowledged(kStep, kBase);
   kill_behind(run, *fragments, 2);
   {
     Run again{kind};
-    fragments = fragments_of(again, directory.path);
+    fragments = fragments_of(again, directory.path());
     CHECK(says(fragments->resume(kStep, std::string(32, 'c')),
                "none kept, its fragments belong to another set"));
     CHECK(again.steps(1) == expected);
   }
   {
     Run again{kind};
-    fragments = fragments_of(again, directory.path, 1, system_files(), "heads 8");
+    fragments = fragments_of(again, directory.path(), 1, system_files(), "heads 8");
     CHECK(says(fragments->resume(kStep, kBase), "its fragments are of other settings"));
     CHECK(again.steps(1) == expected);
   }
@@ -257,7 +242,7 @@ TEST_CASE("Fragments of another set or with other settings are named and not use
     Kind other = kind;
     other.shape = test::promised_meshes(test::runtime().size())[1];
     Run again{other};
-    fragments = fragments_of(again, directory.path);
+    fragments = fragments_of(again, directory.path());
     std::string const line = fragments->resume(kStep, kBase);
     INFO(line);
     CHECK(says(line, "its fragments are of another mesh"));
@@ -266,9 +251,9 @@ TEST_CASE("Fragments of another set or with other settings are named and not use
 }
 
 TEST_CASE("Fragments are written only where the step begins at the acknowledged set") {
-  SharedDirectory const directory;
+  test::SharedDirectory const directory;
   Run run{kinds().front()};
-  auto const fragments = fragments_of(run, directory.path);
+  auto const fragments = fragments_of(run, directory.path());
   run.trainer.between_micro_batches([&](Accumulated const& done) {
     fragments->offer(done);
     fragments->wait();
@@ -292,7 +277,7 @@ TEST_CASE("A disk that fails on one rank ends the fragments of its replica, not 
   using test::Call;
   for (Call const call : {Call::make_directory, Call::allocate, Call::write_at, Call::sync_data}) {
     Kind const kind = kinds().front();
-    SharedDirectory const directory;
+    test::SharedDirectory const directory;
     Run whole{kind};
     std::vector<double> const expected = whole.steps(1);
     Run run{kind};
@@ -301,7 +286,7 @@ TEST_CASE("A disk that fails on one rank ends the fragments of its replica, not 
       files.faults().fail_at(call, 1, ENOSPC, test::Lasting::persistent);
     // Of its own: a directory that another rank has made needs no call of this one.
     std::string const below =
-        directory.path + "/fragments" + std::to_string(test::runtime().rank());
+        directory.path() + "/fragments" + std::to_string(test::runtime().rank());
     auto const fragments = fragments_of(run, below, 1, files);
     fragments->acknowledged(kStep, kBase);
     run.trainer.between_micro_batches([&](Accumulated const& done) {
@@ -315,13 +300,13 @@ TEST_CASE("A disk that fails on one rank ends the fragments of its replica, not 
 
 TEST_CASE("auto measures a copy, then perhaps a fragment, and decides") {
   for (double const mttf_s : {1e-12, 1e15}) {
-    SharedDirectory const directory;
+    test::SharedDirectory const directory;
     Run run{kinds().front()};
     GradientFragments fragments{test::runtime(),
                                 run.mesh,
                                 run.trainer,
                                 system_files(),
-                                {.mttf_s = mttf_s, .directory = directory.path}};
+                                {.mttf_s = mttf_s, .directory = directory.path()}};
     CHECK(fragments.resume(kStep, kBase).empty());  // nothing there, nothing to say
     run.trainer.between_micro_batches([&](Accumulated const& done) {
       fragments.acknowledged(run.trainer.steps_done(), kBase);

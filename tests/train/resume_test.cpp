@@ -18,6 +18,7 @@
 #include "support/device.hpp"
 #include "support/meshes.hpp"
 #include "support/ranks.hpp"
+#include "support/shared_directory.hpp"
 #include "support/tolerances.hpp"
 
 namespace dsr {
@@ -77,23 +78,6 @@ struct Run {
   State state;
 };
 
-/// A directory that all ranks know, removed at the end.
-struct SharedDirectory {
-  SharedDirectory() {
-    if (test::runtime().rank() == 0) {
-      std::string name = (std::filesystem::temp_directory_path() / "dsr_resume_XXXXXX").string();
-      REQUIRE(mkdtemp(name.data()) != nullptr);
-      path = name;
-    }
-    path = broadcast_text(path, 0, test::runtime().world());
-  }
-  ~SharedDirectory() {
-    wait_for_all(test::runtime().world());
-    if (test::runtime().rank() == 0) std::filesystem::remove_all(path);
-  }
-  std::string path;
-};
-
 bool save(Runtime& runtime, Run& run, std::string const& directory) {
   Checkpointer checkpointer{runtime, run.mesh, system_files(),
                             {.warm = {.directory = directory}}};
@@ -127,15 +111,15 @@ TEST_CASE("a resumed run equals the one that went on, bit for bit, and on one ra
   for (MeshShape const& shape : test::promised_meshes(test::runtime().size())) {
     for (ZeroStage zero : {ZeroStage::zero, ZeroStage::one}) {
       INFO(to_string(shape) << ", zero " << static_cast<int>(zero));
-      SharedDirectory const directory;
+      test::SharedDirectory const directory;
       Run first{test::runtime(), shape, zero, 5};
       first.steps(3);
-      REQUIRE(save(test::runtime(), first, directory.path));
+      REQUIRE(save(test::runtime(), first, directory.path()));
       std::vector<double> const expected = first.steps(3);
 
       Run second{test::runtime(), shape, zero, 6};
       second.steps(1);  // what it has by then must not show
-      auto const resumed = load(test::runtime(), second, directory.path);
+      auto const resumed = load(test::runtime(), second, directory.path());
       REQUIRE(resumed);
       CHECK(resumed->name == SetName{3, 1});
       CHECK(second.trainer.steps_done() == 3);
@@ -147,7 +131,7 @@ TEST_CASE("a resumed run equals the one that went on, bit for bit, and on one ra
       Runtime self = runtime_on(MPI_COMM_SELF, {.threads = test::runtime().threads(),
                                                 .termination = Termination::off});
       Run alone{self, {}, ZeroStage::zero, 7};
-      REQUIRE(load(self, alone, directory.path));
+      REQUIRE(load(self, alone, directory.path()));
       check_close(alone.steps(3), expected);
     }
   }
@@ -157,12 +141,12 @@ TEST_CASE("a run resumed from a hot or a whole cold set equals the one that went
   for (MeshShape const& shape : test::promised_meshes(test::runtime().size())) {
     for (Tier const tier : {Tier::hot, Tier::cold}) {
       INFO(to_string(shape) << ", " << name_of(tier));
-      SharedDirectory const directory;
+      test::SharedDirectory const directory;
       CheckpointOptions options;
       if (tier == Tier::hot)
-        options.hot.directory = directory.path;
+        options.hot.directory = directory.path();
       else
-        options.cold = {.directory = directory.path, .content = ColdContent::all};
+        options.cold = {.directory = directory.path(), .content = ColdContent::all};
       Run first{test::runtime(), shape, ZeroStage::one, 5};
       first.steps(2);
       {
@@ -188,14 +172,14 @@ TEST_CASE("a run resumed from a hot or a whole cold set equals the one that went
 }
 
 TEST_CASE("a damaged set is set aside, named, and the one before it is used") {
-  SharedDirectory const directory;
+  test::SharedDirectory const directory;
   MeshShape const shape{.dp = test::runtime().size()};
   Run run{test::runtime(), shape, ZeroStage::one, 5};
   run.steps(1);
-  REQUIRE(save(test::runtime(), run, directory.path));
+  REQUIRE(save(test::runtime(), run, directory.path()));
   run.steps(1);
-  REQUIRE(save(test::runtime(), run, directory.path));
-  std::string const newest = directory.path + "/step_000000002.g002";
+  REQUIRE(save(test::runtime(), run, directory.path()));
+  std::string const newest = directory.path() + "/step_000000002.g002";
   if (test::runtime().rank() == 0) {
     std::fstream file{newest + "/rank_00000.h5", std::ios::in | std::ios::out | std::ios::binary};
     file.seekp(5000);
@@ -203,33 +187,33 @@ TEST_CASE("a damaged set is set aside, named, and the one before it is used") {
     REQUIRE(file.good());
   }
   wait_for_all(test::runtime().world());
-  auto const resumed = load(test::runtime(), run, directory.path);
+  auto const resumed = load(test::runtime(), run, directory.path());
   REQUIRE(resumed);
   CHECK(resumed->name == SetName{1, 1});
   CHECK(run.trainer.steps_done() == 1);
   CHECK_FALSE(file_exists(newest));
-  CHECK(file_exists(directory.path + "/corrupt.step_000000002.g002"));
+  CHECK(file_exists(directory.path() + "/corrupt.step_000000002.g002"));
 }
 
 TEST_CASE("nothing to load is no error, another model's set is one on every rank") {
-  SharedDirectory const directory;
+  test::SharedDirectory const directory;
   MeshShape const shape{.dp = test::runtime().size()};
   Run run{test::runtime(), shape, ZeroStage::zero, 5};
-  CHECK_FALSE(load(test::runtime(), run, directory.path));
-  REQUIRE(save(test::runtime(), run, directory.path));
+  CHECK_FALSE(load(test::runtime(), run, directory.path()));
+  REQUIRE(save(test::runtime(), run, directory.path()));
   Parameter extra{Shard{{4}, {}, run.mesh.shape()}, {}};
   Buffer memory{64, kCpu};
   run.state.add("model/extra", Shard{{4}, {}, run.mesh.shape()},
                 Tensor{memory.data(), {4}, DType::f32, kCpu});
-  CHECK_THROWS_AS(load(test::runtime(), run, directory.path), AgreedError);
+  CHECK_THROWS_AS(load(test::runtime(), run, directory.path()), AgreedError);
 }
 
 TEST_CASE("old sets go when newer ones are acknowledged, and a save that fails leaves them") {
-  SharedDirectory const directory;
+  test::SharedDirectory const directory;
   MeshShape const shape{.dp = test::runtime().size()};
   Run run{test::runtime(), shape, ZeroStage::zero, 5};
   Checkpointer checkpointer{test::runtime(), run.mesh, system_files(),
-                            {.warm = {.directory = directory.path, .keep = 2}}};
+                            {.warm = {.directory = directory.path(), .keep = 2}}};
   for (Size step = 1; step <= 4; ++step) {
     REQUIRE(checkpointer.save(run.state, step));
     auto const report = checkpointer.wait();
@@ -237,7 +221,7 @@ TEST_CASE("old sets go when newer ones are acknowledged, and a save that fails l
     CHECK(report->bytes > 0);
   }
   wait_for_all(test::runtime().world());
-  CHECK(find_sets(system_files(), directory.path).size() == 2);
+  CHECK(find_sets(system_files(), directory.path()).size() == 2);
   wait_for_all(test::runtime().world());
   // Reports wait until somebody asks.
   for (Size step = 6; step <= 7; ++step) {
@@ -250,7 +234,7 @@ TEST_CASE("old sets go when newer ones are acknowledged, and a save that fails l
   wait_for_all(test::runtime().world());
   // The name is taken: this save cannot be made.
   if (test::runtime().rank() == 0)
-    std::filesystem::create_directory(directory.path + "/step_000000008.g001");
+    std::filesystem::create_directory(directory.path() + "/step_000000008.g001");
   wait_for_all(test::runtime().world());
   REQUIRE(checkpointer.save(run.state, 8));
   auto const report = checkpointer.wait();
